@@ -2,7 +2,8 @@
 // Signed structs of a job and their EIP-712 digests; the digest of an order is its jobId.
 pragma solidity 0.8.37;
 
-/// Signed terms of one job. Amounts in the token's base unit, times in unix seconds, shares in basis points.
+/// Signed terms of one job. Amounts in the token's base unit, times in unix seconds, shares in
+/// basis points.
 struct Order {
     address payer;
     address refundTo;
@@ -31,4 +32,77 @@ struct Lot {
     uint96 unitPrice;
     bytes32 receiptsRoot;
     bytes32 keyCommit;
+}
+
+/// A node's signed word about one attempt at one unit.
+struct Receipt {
+    bytes32 jobId;
+    uint32 unit;
+    uint32 attempt;
+    bytes32 outputHash;
+    bytes32 previewHash;
+    bytes32 keyCommit;
+    uint40 startedAt;
+    uint40 finishedAt;
+}
+
+/// Struct hashes, one type for each act, so that no signature stands for another act.
+library Hashes {
+    bytes32 internal constant ORDER = keccak256(
+        "Order(address payer,address refundTo,address approver,address settler,"
+        "address feeReceiver,uint96 cap,uint96 maxUnitPrice,uint32 units,uint40 openBy,"
+        "uint40 workDeadline,uint40 reviewSeconds,uint40 claimGrace,uint16 feeBps,uint16 burnBps,"
+        "bytes32 specHash,bytes32 quoteHash,bytes32 salt)"
+    );
+    bytes32 internal constant LOT = keccak256(
+        "Lot(bytes32 jobId,address node,uint32 word,uint256 mask,uint96 unitPrice,"
+        "bytes32 receiptsRoot,bytes32 keyCommit)"
+    );
+    bytes32 internal constant ACCEPTANCE = keccak256("Acceptance(bytes32 jobId,bytes32 lotsHash)");
+    bytes32 internal constant APPROVAL = keccak256("Approval(bytes32 jobId,bytes32 lotsHash)");
+    bytes32 internal constant REJECTION =
+        keccak256("Rejection(bytes32 jobId,bytes32 lotHash,uint256 mask,bytes32 reasonHash)");
+    bytes32 internal constant CLOSE_REQUEST = keccak256("CloseRequest(bytes32 jobId)");
+    bytes32 internal constant RECEIPT = keccak256(
+        "Receipt(bytes32 jobId,uint32 unit,uint32 attempt,bytes32 outputHash,bytes32 previewHash,"
+        "bytes32 keyCommit,uint40 startedAt,uint40 finishedAt)"
+    );
+
+    function order(Order calldata terms) internal pure returns (bytes32) {
+        return keccak256(abi.encode(ORDER, terms));
+    }
+
+    /// The name of a lot on chain; its `jobId` binds chain, contract and terms.
+    function lot(bytes32 jobId, Lot calldata terms) internal pure returns (bytes32) {
+        return keccak256(abi.encode(LOT, jobId, terms));
+    }
+
+    /// As EIP-712 hashes an array of `Lot` structs.
+    function lots(bytes32[] memory lotHashes) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(lotHashes));
+    }
+
+    function acceptance(bytes32 jobId, bytes32 lotsHash) internal pure returns (bytes32) {
+        return keccak256(abi.encode(ACCEPTANCE, jobId, lotsHash));
+    }
+
+    function approval(bytes32 jobId, bytes32 lotsHash) internal pure returns (bytes32) {
+        return keccak256(abi.encode(APPROVAL, jobId, lotsHash));
+    }
+
+    function rejection(bytes32 jobId, bytes32 lotHash, uint256 mask, bytes32 reasonHash)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(REJECTION, jobId, lotHash, mask, reasonHash));
+    }
+
+    function closeRequest(bytes32 jobId) internal pure returns (bytes32) {
+        return keccak256(abi.encode(CLOSE_REQUEST, jobId));
+    }
+
+    function receipt(Receipt calldata word) internal pure returns (bytes32) {
+        return keccak256(abi.encode(RECEIPT, word));
+    }
 }

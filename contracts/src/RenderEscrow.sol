@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Jobs: open, top up, release, commit, approve, reject, settle, lapse, ask to close, close.
+pragma solidity 0.8.37;
+
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Accounts} from "./Accounts.sol";
+import {Jobs} from "./Jobs.sol";
+import {Hashes, Lot, Order} from "./Order.sol";
+
+contract RenderEscrow is Jobs {
+    constructor(address token_) Accounts(token_) EIP712("RenderEscrow", "1") {}
+
+    // ---- opening and topping up ----
+
+    function open(Order calldata order) external nonReentrant returns (bytes32 jobId) {
+        jobId = jobIdOf(order);
+        uint96 free = _accounts[msg.sender].free;
+        uint96 pulled = free < order.cap ? order.cap - free : 0;
+        _open(order, jobId, msg.sender, pulled);
+        if (pulled != 0) _pull(msg.sender, pulled);
+    }
+
+    function openFor(Order calldata order, address signer, bytes calldata signature)
+        external
+        returns (bytes32 jobId)
+    {
+        jobId = jobIdOf(order);
+        if (signer != order.payer) revert RenderEscrow_SignerRefused(signer, order.payer);
+        _checkConsent(order.payer, address(0), jobId, signature);
+        _open(order, jobId, order.payer, 0);
+    }
+
+    function topUp(bytes32 jobId, uint96 amount) external {
+        Job storage job = _jobs[jobId];
+        _checkOpen(jobId, job.status);
+        (uint96 free, uint64 seq) = _debit(msg.sender, amount);
+        uint96 funded = job.funded + amount;
+        uint32 jobSeq = job.seq + 1;
+        job.funded = funded;
+        job.seq = jobSeq;
+        emit ToppedUp(jobId, msg.sender, amount, funded, jobSeq, free, seq);
+    }
+
+    // ---- paying and proposing ----
+
+    function release(
+        Order calldata order,
+        Lot[] calldata lots,
+        bytes calldata acceptance,
+        bytes calldata approval
+    ) external {
+        bytes32 jobId = jobIdOf(order);
+        Job memory job = _workable(order, jobId);
+        (bytes32[] memory hashes, bytes32 lotsHash) = _hashLots(jobId, lots);
+        _checkAcceptance(order, jobId, lotsHash, acceptance);
+        _checkPayerSide(order, Hashes.approval(jobId, lotsHash), approval);
+        Shares memory shares;
+        for (uint256 i = 0; i < lots.length; ++i) {
+            _release(order, jobId, job, lots[i], hashes[i], shares);
+        }
+        _saveMoney(jobId, job);
+        _creditShares(order, jobId, shares);
+    }
+
+    function commit(
+        Order calldata order,
+        Lot[] calldata lots,
+        bytes calldata acceptance,
+        bytes calldata approval
+    ) external {
+        bytes32 jobId = jobIdOf(order);
+        Job memory job = _workable(order, jobId);
+        (bytes32[] memory hashes, bytes32 lotsHash) = _hashLots(jobId, lots);
+        _checkAcceptance(order, jobId, lotsHash, acceptance);
+        bool approved = approval.length != 0;
+        if (approved) _checkPayerSide(order, Hashes.approval(jobId, lotsHash), approval);
+        for (uint256 i = 0; i < lots.length; ++i) {
+            _commit(order, jobId, job, lots[i], hashes[i], approved);
+        }
+        _saveMoney(jobId, job);
+        _jobs[jobId].pending = job.pending;
+    }
+
+    function approve(Order calldata order, Lot[] calldata lots, bytes calldata approval) external {
+        bytes32 jobId = jobIdOf(order);
+        (bytes32[] memory hashes, bytes32 lotsHash) = _hashLots(jobId, lots);
+        _checkPayerSide(order, Hashes.approval(jobId, lotsHash), approval);
+        uint32 jobSeq = _jobs[jobId].seq;
+        uint32 before = jobSeq;
+        for (uint256 i = 0; i < lots.length; ++i) {
+            bytes32 lotHash = hashes[i];
+            uint8 status = _lots[lotHash].status;
+            if (status == LOT_NONE) revert RenderEscrow_LotUnknown(lotHash);
+            // One signature names all its lots: those that ended meanwhile must not void the rest.
+            if (status != LOT_COMMITTED || lots[i].mask == _rejected[lotHash]) continue;
+            _lots[lotHash].status = LOT_APPROVED;
+            emit Approved(jobId, lotHash, ++jobSeq);
+        }
+        if (jobSeq == before) revert RenderEscrow_NothingToApprove(jobId, lotsHash);
+        _jobs[jobId].seq = jobSeq;
+    }
+
+    function reject(
+        Order calldata order,
+        Lot calldata lot,
+        uint256 mask,
+        bytes32 reasonHash,
+        bytes calldata signature
+    ) external {
+        bytes32 jobId = jobIdOf(order);
+        bytes32 lotHash = Hashes.lot(jobId, lot);
+        _checkRejectable(lotHash);
+        _checkPayerSide(order, Hashes.rejection(jobId, lotHash, mask, reasonHash), signature);
+        uint256 rejected = _rejected[lotHash];
+        uint256 cleared = mask & ~rejected;
+        if (cleared == 0 || mask & ~lot.mask != 0) {
+            revert RenderEscrow_MaskRefused(lotHash, mask, lot.mask & ~rejected);
+        }
+        _rejected[lotHash] = rejected | cleared;
+        Job memory job = _jobs[jobId];
+        uint96 amount = _unreserve(jobId, job, lot, cleared);
+        emit Rejected(jobId, lotHash, cleared, reasonHash, amount, job.pending, job.seq);
+        _returnIfClosed(order, jobId, job, amount);
+        _saveAll(jobId, job);
+    }
+
+    function settle(Order calldata order, Lot[] calldata lots, bytes32[] calldata keys) external {
+        if (lots.length != keys.length) {
+            revert RenderEscrow_KeyCountWrong(lots.length, keys.length);
+        }
+        bytes32 jobId = jobIdOf(order);
+        _checkLotCount(lots.length);
+        Job memory job = _jobs[jobId];
+        Shares memory shares;
+        for (uint256 i = 0; i < lots.length; ++i) {
+            _settle(order, jobId, job, lots[i], keys[i], shares);
+        }
+        _saveAll(jobId, job);
+        _creditShares(order, jobId, shares);
+    }
+
+    function lapse(Order calldata order, Lot calldata lot) external {
+        bytes32 jobId = jobIdOf(order);
+        bytes32 lotHash = Hashes.lot(jobId, lot);
+        uint256 mask = _leftOf(lotHash, lot.mask);
+        if (lot.keyCommit == 0) revert RenderEscrow_LotNotSealed(lotHash);
+        uint256 from = uint256(_lots[lotHash].windowEnd) + order.claimGrace;
+        if (block.timestamp < from) revert RenderEscrow_TooEarly(lotHash, from, block.timestamp);
+        _lots[lotHash].status = LOT_LAPSED;
+        Job memory job = _jobs[jobId];
+        uint96 amount = _unreserve(jobId, job, lot, mask);
+        emit Lapsed(jobId, lotHash, mask, amount, job.pending, job.seq);
+        _returnIfClosed(order, jobId, job, amount);
+        _saveAll(jobId, job);
+    }
+
+    // ---- ending ----
+
+    function requestClose(Order calldata order, bytes calldata signature) external {
+        bytes32 jobId = jobIdOf(order);
+        Job storage job = _jobs[jobId];
+        _checkOpen(jobId, job.status);
+        _checkPayerSide(order, Hashes.closeRequest(jobId), signature);
+        uint40 asked = job.closeRequestedAt;
+        if (asked != 0) revert RenderEscrow_CloseAlreadyRequested(jobId, asked);
+        if (block.timestamp >= order.workDeadline) {
+            revert RenderEscrow_DeadlinePassed(jobId, order.workDeadline, block.timestamp);
+        }
+        // Fits: it is before `workDeadline`, which has 40 bits.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        asked = uint40(block.timestamp);
+        uint32 jobSeq = job.seq + 1;
+        job.seq = jobSeq;
+        job.closeRequestedAt = asked;
+        emit CloseRequested(jobId, asked, jobSeq);
+    }
+
+    function close(Order calldata order) external {
+        bytes32 jobId = jobIdOf(order);
+        Job memory job = _jobs[jobId];
+        _checkOpen(jobId, job.status);
+        uint256 end = _end(order, job.closeRequestedAt);
+        if (block.timestamp < end && job.unitsPaid != order.units) {
+            revert RenderEscrow_TooEarly(jobId, end, block.timestamp);
+        }
+        job.status = JOB_CLOSED;
+        emit Closed(jobId, ++job.seq);
+        uint96 remaining = job.funded - job.released - job.pending;
+        if (remaining != 0) _returnIfClosed(order, jobId, job, remaining);
+        _saveMoney(jobId, job);
+    }
+
+    // ---- views ----
+
+    function job(bytes32 jobId)
+        external
+        view
+        returns (
+            uint96 funded,
+            uint96 released,
+            uint96 pending,
+            uint32 unitsPaid,
+            uint32 seq,
+            uint8 status,
+            uint40 closeRequestedAt
+        )
+    {
+        Job memory j = _jobs[jobId];
+        return (j.funded, j.released, j.pending, j.unitsPaid, j.seq, j.status, j.closeRequestedAt);
+    }
+
+    function lot(bytes32 lotHash)
+        external
+        view
+        returns (uint8 status, uint40 windowEnd, uint256 rejected)
+    {
+        LotRecord memory record = _lots[lotHash];
+        return (record.status, record.windowEnd, _rejected[lotHash]);
+    }
+
+    function takenUnits(bytes32 jobId, uint32 word) external view returns (uint256 mask) {
+        return _taken[jobId][word];
+    }
+
+    function lotHashOf(bytes32 jobId, Lot calldata lot) external pure returns (bytes32) {
+        return Hashes.lot(jobId, lot);
+    }
+
+    function jobIdOf(Order calldata order) public view returns (bytes32) {
+        return _hashTypedDataV4(Hashes.order(order));
+    }
+}
