@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Lets forge and foundry-compilers drive the WebAssembly solc of npm: answers --version, else feeds stdin to compile().
+// Lets forge and foundry-compilers drive npm's WebAssembly solc: answers --version, else feeds
+// stdin to compile().
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
