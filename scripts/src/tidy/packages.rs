@@ -80,7 +80,7 @@ pub fn built(root: &Path) -> Result<BTreeSet<String>> {
     }
     let text = String::from_utf8(output.stdout)?;
     let name_and_version = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
-    Ok(text.lines().map(|line| name_and_version(line)).collect())
+    Ok(text.lines().map(name_and_version).collect())
 }
 
 /// Findings with the rule's name and its fix.

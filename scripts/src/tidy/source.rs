@@ -169,7 +169,7 @@ pub fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 
         let after = text[at + word.len()..].chars().next();
         let starts = word.chars().next().is_some_and(is_part);
         let ends = word.chars().next_back().is_some_and(is_part);
-        !(starts && before.is_some_and(is_part)) && !(ends && after.is_some_and(is_part))
+        !(starts && before.is_some_and(is_part) || ends && after.is_some_and(is_part))
     })
 }
 
