@@ -1,14 +1,19 @@
 //! `cargo xtask`: what people and CI both run; lists the tasks and starts one.
 
+mod foundry;
+mod generated;
 mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use generated::Mode;
 
 const USAGE: &str = "\
 usage: cargo xtask <task>
+  contracts write|check     ABI and bytecode in contracts/artifacts
+  openapi write|check       api/openapi.json
   tidy [--write]            the house rules; --write prints the tree into ARCHITECTURE.md";
 
 fn main() -> ExitCode {
@@ -26,6 +31,10 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
     let root = root()?;
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
+        ["contracts", "write"] => generated::contracts(&root, Mode::Write)?,
+        ["contracts", "check"] => generated::contracts(&root, Mode::Check)?,
+        ["openapi", "write"] => generated::openapi(&root, Mode::Write)?,
+        ["openapi", "check"] => generated::openapi(&root, Mode::Check)?,
         ["tidy"] => tidy::run(&root, false)?,
         ["tidy", "--write"] => tidy::run(&root, true)?,
         _ => anyhow::bail!("no such task: `{}`\n{USAGE}", words.join(" ")),
