@@ -1,0 +1,235 @@
+//! pure: the generated structs of the contract's events -> plain ones.
+
+use super::*;
+
+impl From<Raw> for Event {
+    fn from(raw: Raw) -> Self {
+        match raw {
+            Raw::Deposited(e) => Self::Deposited(e.into()),
+            Raw::Withdrawn(e) => Self::Withdrawn(e.into()),
+            Raw::FeeCredited(e) => Self::FeeCredited(e.into()),
+            Raw::BurnCredited(e) => Self::BurnCredited(e.into()),
+            Raw::Burned(e) => Self::Burned(e.into()),
+            Raw::Opened(e) => Self::Opened(Box::new(e.into())),
+            Raw::ToppedUp(e) => Self::ToppedUp(e.into()),
+            Raw::Released(e) => Self::Released(e.into()),
+            Raw::Committed(e) => Self::Committed(e.into()),
+            Raw::Approved(e) => Self::Approved(e.into()),
+            Raw::Rejected(e) => Self::Rejected(e.into()),
+            Raw::Settled(e) => Self::Settled(e.into()),
+            Raw::Lapsed(e) => Self::Lapsed(e.into()),
+            Raw::CloseRequested(e) => Self::CloseRequested(e.into()),
+            Raw::Closed(e) => Self::Closed(e.into()),
+            Raw::Returned(e) => Self::Returned(e.into()),
+        }
+    }
+}
+
+impl From<RenderEscrow::Deposited> for Deposited {
+    fn from(log: RenderEscrow::Deposited) -> Self {
+        Self {
+            account: log.account,
+            from: log.from,
+            amount: log.amount.into(),
+            free: log.free.into(),
+            seq: log.seq,
+        }
+    }
+}
+
+impl From<RenderEscrow::Withdrawn> for Withdrawn {
+    fn from(log: RenderEscrow::Withdrawn) -> Self {
+        Self {
+            account: log.account,
+            to: log.to,
+            amount: log.amount.into(),
+            free: log.free.into(),
+            seq: log.seq,
+        }
+    }
+}
+
+impl From<RenderEscrow::FeeCredited> for FeeCredited {
+    fn from(log: RenderEscrow::FeeCredited) -> Self {
+        Self {
+            job_id: log.jobId,
+            account: log.account,
+            amount: log.amount.into(),
+            free: log.free.into(),
+            seq: log.seq,
+        }
+    }
+}
+
+impl From<RenderEscrow::BurnCredited> for BurnCredited {
+    fn from(log: RenderEscrow::BurnCredited) -> Self {
+        Self {
+            job_id: log.jobId,
+            amount: log.amount.into(),
+            free: log.free.into(),
+            seq: log.seq,
+        }
+    }
+}
+
+impl From<RenderEscrow::Burned> for Burned {
+    fn from(log: RenderEscrow::Burned) -> Self {
+        Self {
+            amount: log.amount.into(),
+            free: log.free.into(),
+            seq: log.seq,
+        }
+    }
+}
+
+impl From<RenderEscrow::Opened> for Opened {
+    fn from(log: RenderEscrow::Opened) -> Self {
+        Self {
+            job_id: log.jobId,
+            payer: log.payer,
+            funder: log.funder,
+            order: log.order.into(),
+            pulled: log.pulled.into(),
+            free: log.free.into(),
+            seq: log.seq,
+        }
+    }
+}
+
+impl From<RenderEscrow::ToppedUp> for ToppedUp {
+    fn from(log: RenderEscrow::ToppedUp) -> Self {
+        Self {
+            job_id: log.jobId,
+            from: log.from,
+            amount: log.amount.into(),
+            funded: log.funded.into(),
+            job_seq: log.jobSeq,
+            free: log.free.into(),
+            seq: log.seq,
+        }
+    }
+}
+
+impl From<RenderEscrow::Released> for Released {
+    fn from(log: RenderEscrow::Released) -> Self {
+        Self {
+            job_id: log.jobId,
+            node: log.node,
+            lot_hash: log.lotHash,
+            lot: log.lot.into(),
+            amount: log.amount.into(),
+            fee: log.fee.into(),
+            burn: log.burn.into(),
+            released: log.released.into(),
+            job_seq: log.jobSeq,
+            free: log.free.into(),
+            seq: log.seq,
+        }
+    }
+}
+
+impl From<RenderEscrow::Committed> for Committed {
+    fn from(log: RenderEscrow::Committed) -> Self {
+        Self {
+            job_id: log.jobId,
+            node: log.node,
+            lot_hash: log.lotHash,
+            lot: log.lot.into(),
+            amount: log.amount.into(),
+            window_end: log.windowEnd.saturating_to(),
+            approved: log.approved,
+            pending: log.pending.into(),
+            job_seq: log.jobSeq,
+        }
+    }
+}
+
+impl From<RenderEscrow::Approved> for Approved {
+    fn from(log: RenderEscrow::Approved) -> Self {
+        Self {
+            job_id: log.jobId,
+            lot_hash: log.lotHash,
+            job_seq: log.jobSeq,
+        }
+    }
+}
+
+impl From<RenderEscrow::Rejected> for Rejected {
+    fn from(log: RenderEscrow::Rejected) -> Self {
+        Self {
+            job_id: log.jobId,
+            lot_hash: log.lotHash,
+            mask: log.mask,
+            reason_hash: log.reasonHash,
+            amount: log.amount.into(),
+            pending: log.pending.into(),
+            job_seq: log.jobSeq,
+        }
+    }
+}
+
+impl From<RenderEscrow::Settled> for Settled {
+    fn from(log: RenderEscrow::Settled) -> Self {
+        Self {
+            job_id: log.jobId,
+            node: log.node,
+            lot_hash: log.lotHash,
+            key: log.key,
+            mask: log.mask,
+            amount: log.amount.into(),
+            fee: log.fee.into(),
+            burn: log.burn.into(),
+            released: log.released.into(),
+            pending: log.pending.into(),
+            job_seq: log.jobSeq,
+            free: log.free.into(),
+            seq: log.seq,
+        }
+    }
+}
+
+impl From<RenderEscrow::Lapsed> for Lapsed {
+    fn from(log: RenderEscrow::Lapsed) -> Self {
+        Self {
+            job_id: log.jobId,
+            lot_hash: log.lotHash,
+            mask: log.mask,
+            amount: log.amount.into(),
+            pending: log.pending.into(),
+            job_seq: log.jobSeq,
+        }
+    }
+}
+
+impl From<RenderEscrow::CloseRequested> for CloseRequested {
+    fn from(log: RenderEscrow::CloseRequested) -> Self {
+        Self {
+            job_id: log.jobId,
+            work_deadline: log.workDeadline.saturating_to(),
+            job_seq: log.jobSeq,
+        }
+    }
+}
+
+impl From<RenderEscrow::Closed> for Closed {
+    fn from(log: RenderEscrow::Closed) -> Self {
+        Self {
+            job_id: log.jobId,
+            job_seq: log.jobSeq,
+        }
+    }
+}
+
+impl From<RenderEscrow::Returned> for Returned {
+    fn from(log: RenderEscrow::Returned) -> Self {
+        Self {
+            job_id: log.jobId,
+            account: log.account,
+            amount: log.amount.into(),
+            funded: log.funded.into(),
+            job_seq: log.jobSeq,
+            free: log.free.into(),
+            seq: log.seq,
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! pure: Order and Lot, their digests, equal to Order.sol's, and the bounds checked at opening.
+
+use alloy::primitives::aliases::U40;
+use alloy::primitives::{Address, B256, U256, keccak256};
+use alloy::sol_types::{Eip712Domain, SolStruct};
+use serde::{Deserialize, Serialize};
+
+use crate::amount::Amount;
+use crate::signing;
+use crate::text::{MAX_SECONDS, checksummed, seconds};
+use crate::{JobId, RenderEscrow};
+
+/// Shortest review window of any order: nothing is paid by one party's word in less.
+pub const MIN_REVIEW_SECONDS: u64 = 600;
+pub const MAX_REVIEW_SECONDS: u64 = 14 * 86_400;
+pub const MIN_CLAIM_GRACE: u64 = 3_600;
+pub const MAX_CLAIM_GRACE: u64 = 14 * 86_400;
+pub const MAX_FEE_BPS: u16 = 1_000;
+pub const ALL_BPS: u16 = 10_000;
+/// `units` is below this: the job's slot holds 24 bits.
+pub const UNITS_LIMIT: u32 = 1 << 24;
+/// Whoever holds the burn shares; nobody has its key.
+pub const BURN_ACCOUNT: Address =
+    alloy::primitives::address!("000000000000000000000000000000000000dEaD");
+
+/// Signed terms of one job. Amounts in base units, times in unix seconds, shares in basis points.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    #[serde(with = "checksummed")]
+    pub payer: Address,
+    #[serde(with = "checksummed")]
+    pub refund_to: Address,
+    /// Zero: the payer approves.
+    #[serde(with = "checksummed")]
+    pub approver: Address,
+    #[serde(with = "checksummed")]
+    pub settler: Address,
+    #[serde(with = "checksummed")]
+    pub fee_receiver: Address,
+    pub cap: Amount,
+    pub max_unit_price: Amount,
+    pub units: u32,
+    #[serde(with = "seconds")]
+    pub open_by: u64,
+    #[serde(with = "seconds")]
+    pub work_deadline: u64,
+    #[serde(with = "seconds")]
+    pub review_seconds: u64,
+    #[serde(with = "seconds")]
+    pub claim_grace: u64,
+    pub fee_bps: u16,
+    pub burn_bps: u16,
+    pub spec_hash: B256,
+    pub quote_hash: B256,
+    pub salt: B256,
+}
+
+/// Some units delivered by one node at one unit price; `mask` picks bits of 256-unit word `word`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lot {
+    #[serde(with = "checksummed")]
+    pub node: Address,
+    pub word: u32,
+    pub mask: U256,
+    pub unit_price: Amount,
+    pub receipts_root: B256,
+    /// Zero: the lot is not sealed.
+    pub key_commit: B256,
+}
+
+impl Order {
+    /// The struct that the contract's functions take. A time above 40 bits, which neither JSON
+    /// nor `check_order` lets through, becomes the largest one.
+    pub fn to_sol(&self) -> RenderEscrow::Order {
+        RenderEscrow::Order {
+            payer: self.payer,
+            refundTo: self.refund_to,
+            approver: self.approver,
+            settler: self.settler,
+            feeReceiver: self.fee_receiver,
+            cap: self.cap.into(),
+            maxUnitPrice: self.max_unit_price.into(),
+            units: self.units,
+            openBy: U40::saturating_from(self.open_by),
+            workDeadline: U40::saturating_from(self.work_deadline),
+            reviewSeconds: U40::saturating_from(self.review_seconds),
+            claimGrace: U40::saturating_from(self.claim_grace),
+            feeBps: self.fee_bps,
+            burnBps: self.burn_bps,
+            specHash: self.spec_hash,
+            quoteHash: self.quote_hash,
+            salt: self.salt,
+        }
+    }
+
+    /// Whose word counts for the payer's side beside the payer: the approver, when there is one.
+    pub fn is_payer_side(&self, account: Address) -> bool {
+        account == self.payer || (account == self.approver && !self.approver.is_zero())
+    }
+
+    /// From this second on anyone may close the job. `close_requested_at` is the time of the
+    /// close request on chain, 0 when there is none: it stands in place of a later deadline.
+    pub fn ends_at(&self, close_requested_at: u64) -> u64 {
+        let requested = if close_requested_at == 0 {
+            MAX_SECONDS
+        } else {
+            close_requested_at
+        };
+        self.work_deadline
+            .min(requested)
+            .saturating_add(self.claim_grace)
+    }
+}
+
+impl From<RenderEscrow::Order> for Order {
+    fn from(order: RenderEscrow::Order) -> Self {
+        Self {
+            payer: order.payer,
+            refund_to: order.refundTo,
+            approver: order.approver,
+            settler: order.settler,
+            fee_receiver: order.feeReceiver,
+            cap: order.cap.into(),
+            max_unit_price: order.maxUnitPrice.into(),
+            units: order.units,
+            open_by: order.openBy.saturating_to(),
+            work_deadline: order.workDeadline.saturating_to(),
+            review_seconds: order.reviewSeconds.saturating_to(),
+            claim_grace: order.claimGrace.saturating_to(),
+            fee_bps: order.feeBps,
+            burn_bps: order.burnBps,
+            spec_hash: order.specHash,
+            quote_hash: order.quoteHash,
+            salt: order.salt,
+        }
+    }
+}
+
+impl Lot {
+    pub fn to_sol(&self) -> RenderEscrow::Lot {
+        RenderEscrow::Lot {
+            node: self.node,
+            word: self.word,
+            mask: self.mask,
+            unitPrice: self.unit_price.into(),
+            receiptsRoot: self.receipts_root,
+            keyCommit: self.key_commit,
+        }
+    }
+
+    pub fn is_sealed(&self) -> bool {
+        !self.key_commit.is_zero()
+    }
+}
+
+impl From<RenderEscrow::Lot> for Lot {
+    fn from(lot: RenderEscrow::Lot) -> Self {
+        Self {
+            node: lot.node,
+            word: lot.word,
+            mask: lot.mask,
+            unit_price: lot.unitPrice.into(),
+            receipts_root: lot.receiptsRoot,
+            key_commit: lot.keyCommit,
+        }
+    }
+}
+
+/// The escrow's EIP-712 domain: what binds every signature to one chain and one contract.
+pub fn domain(chain_id: u64, escrow: Address) -> Eip712Domain {
+    Eip712Domain::new(
+        Some("RenderEscrow".into()),
+        Some("1".into()),
+        Some(U256::from(chain_id)),
+        Some(escrow),
+        None,
+    )
+}
+
+/// The order's digest: what the payer signs, and the name of the job.
+pub fn job_id(order: &Order, domain: &Eip712Domain) -> JobId {
+    order.to_sol().eip712_signing_hash(domain)
+}
+
+/// The struct hash of a lot; `job_id` in it binds chain and contract, so no domain is needed.
+pub fn lot_hash(job_id: JobId, lot: &Lot) -> B256 {
+    let signed = signing::Lot {
+        jobId: job_id,
+        node: lot.node,
+        word: lot.word,
+        mask: lot.mask,
+        unitPrice: lot.unit_price.into(),
+        receiptsRoot: lot.receipts_root,
+        keyCommit: lot.key_commit,
+    };
+    signed.eip712_hash_struct()
+}
+
+/// What an acceptance or approval covers: keccak of the lot hashes, one after the other.
+pub fn lots_hash(lot_hashes: &[B256]) -> B256 {
+    keccak256(lot_hashes.concat())
+}
+
+pub fn lots_hash_of(job_id: JobId, lots: &[Lot]) -> B256 {
+    let hashes: Vec<B256> = lots.iter().map(|lot| lot_hash(job_id, lot)).collect();
+    lots_hash(&hashes)
+}
+
+/// Why the escrow would refuse to open an order, with the figures that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OrderProblem {
+    #[error("{field} is the zero address; name an account")]
+    ZeroAccount { field: &'static str },
+    #[error("the settler {settler} is also the {role}; payer's side and settler must differ")]
+    SettlerIsPayerSide {
+        settler: Address,
+        role: &'static str,
+    },
+    #[error("cap is zero; an order needs money to pay for its units")]
+    ZeroCap,
+    #[error("{units} units; an order has fewer than {UNITS_LIMIT}")]
+    TooManyUnits { units: u32 },
+    #[error("{field} of {seconds} s is outside {min} to {max} s")]
+    OutOfBounds {
+        field: &'static str,
+        seconds: u64,
+        min: u64,
+        max: u64,
+    },
+    #[error("open_by {open_by} is after work_deadline {work_deadline}")]
+    OpenByAfterWorkDeadline { open_by: u64, work_deadline: u64 },
+    #[error("the order expired: open_by was {open_by} and it is {now}; sign a new order")]
+    Expired { open_by: u64, now: u64 },
+    #[error("fee of {fee_bps} basis points; at most {MAX_FEE_BPS} (10 %) are allowed")]
+    FeeTooHigh { fee_bps: u16 },
+    #[error("fee and burn together are {total_bps} basis points; at most {ALL_BPS} exist")]
+    SharesTooHigh { total_bps: u32 },
+}
+
+impl OrderProblem {
+    /// The field of the order to change.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::ZeroAccount { field } | Self::OutOfBounds { field, .. } => field,
+            Self::SettlerIsPayerSide { .. } => "settler",
+            Self::ZeroCap => "cap",
+            Self::TooManyUnits { .. } => "units",
+            Self::OpenByAfterWorkDeadline { .. } | Self::Expired { .. } => "open_by",
+            Self::FeeTooHigh { .. } => "fee_bps",
+            Self::SharesTooHigh { .. } => "burn_bps",
+        }
+    }
+}
+
+/// The bounds that the contract checks at opening, so that a bad order fails before any gas.
+/// `now` is the time of the block that would open it.
+pub fn check_order(order: &Order, now: u64) -> Result<(), OrderProblem> {
+    check_parties(order)?;
+    if order.cap.is_zero() {
+        return Err(OrderProblem::ZeroCap);
+    }
+    if order.units >= UNITS_LIMIT {
+        return Err(OrderProblem::TooManyUnits { units: order.units });
+    }
+    for (field, seconds, min, max) in [
+        (
+            "review_seconds",
+            order.review_seconds,
+            MIN_REVIEW_SECONDS,
+            MAX_REVIEW_SECONDS,
+        ),
+        (
+            "claim_grace",
+            order.claim_grace,
+            MIN_CLAIM_GRACE,
+            MAX_CLAIM_GRACE,
+        ),
+        ("open_by", order.open_by, 0, MAX_SECONDS),
+        ("work_deadline", order.work_deadline, 0, MAX_SECONDS),
+    ] {
+        if !(min..=max).contains(&seconds) {
+            return Err(OrderProblem::OutOfBounds {
+                field,
+                seconds,
+                min,
+                max,
+            });
+        }
+    }
+    let Order {
+        open_by,
+        work_deadline,
+        fee_bps,
+        burn_bps,
+        ..
+    } = *order;
+    if open_by > work_deadline {
+        return Err(OrderProblem::OpenByAfterWorkDeadline {
+            open_by,
+            work_deadline,
+        });
+    }
+    if now >= open_by {
+        return Err(OrderProblem::Expired { open_by, now });
+    }
+    if fee_bps > MAX_FEE_BPS {
+        return Err(OrderProblem::FeeTooHigh { fee_bps });
+    }
+    let total_bps = u32::from(fee_bps) + u32::from(burn_bps);
+    if total_bps > u32::from(ALL_BPS) {
+        return Err(OrderProblem::SharesTooHigh { total_bps });
+    }
+    Ok(())
+}
+
+fn check_parties(order: &Order) -> Result<(), OrderProblem> {
+    let mut named = vec![
+        ("payer", order.payer),
+        ("refund_to", order.refund_to),
+        ("settler", order.settler),
+    ];
+    if order.fee_bps > 0 {
+        named.push(("fee_receiver", order.fee_receiver));
+    }
+    for (field, account) in named {
+        if account.is_zero() {
+            return Err(OrderProblem::ZeroAccount { field });
+        }
+    }
+    for (role, account) in [("payer", order.payer), ("approver", order.approver)] {
+        if order.settler == account {
+            return Err(OrderProblem::SettlerIsPayerSide {
+                settler: order.settler,
+                role,
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
