@@ -41,11 +41,7 @@ impl Amount {
     pub const MAX: Self = Self((1 << 96) - 1);
 
     pub fn from_base(base: u128) -> Result<Self, AmountError> {
-        if base > Self::MAX.0 {
-            Err(AmountError::TooLarge)
-        } else {
-            Ok(Self(base))
-        }
+        if base > Self::MAX.0 { Err(AmountError::TooLarge) } else { Ok(Self(base)) }
     }
 
     /// The number of base units.
@@ -73,25 +69,17 @@ impl Amount {
 
     pub fn checked_sub(self, other: Self) -> Result<Self, AmountError> {
         let difference = self.0.checked_sub(other.0);
-        difference.map(Self).ok_or(AmountError::Negative {
-            left: self,
-            right: other,
-        })
+        difference.map(Self).ok_or(AmountError::Negative { left: self, right: other })
     }
 
     pub fn checked_mul_u64(self, factor: u64) -> Result<Self, AmountError> {
         let product = self.0.checked_mul(u128::from(factor));
-        product
-            .ok_or(AmountError::TooLarge)
-            .and_then(Self::from_base)
+        product.ok_or(AmountError::TooLarge).and_then(Self::from_base)
     }
 
     /// floor(self * bps / 10000): how the contract takes fee and burn of a lot.
     pub fn share(self, bps: u16) -> Result<Self, AmountError> {
-        let product = self
-            .0
-            .checked_mul(u128::from(bps))
-            .ok_or(AmountError::TooLarge)?;
+        let product = self.0.checked_mul(u128::from(bps)).ok_or(AmountError::TooLarge)?;
         Self::from_base(product / 10_000)
     }
 
@@ -121,10 +109,7 @@ impl Amount {
         let scaled = value * BigDecimal::new(BigInt::from(1), -i64::from(decimals));
         let whole = scaled.with_scale(0);
         if !(&scaled - &whole).is_zero() {
-            return Err(AmountError::TooManyDecimals {
-                text: clip(text),
-                decimals,
-            });
+            return Err(AmountError::TooManyDecimals { text: clip(text), decimals });
         }
         Self::from_base(whole.to_u128().ok_or(AmountError::TooLarge)?)
     }
@@ -296,19 +281,8 @@ mod tests {
         assert_eq!(read(".5", 1), Ok(5));
         let err = Amount::from_decimal("0.0000001", 6).unwrap_err();
         assert!(err.to_string().contains("more than 6 decimals"), "{err}");
-        for bad in [
-            "",
-            ".",
-            "-1",
-            "+1",
-            "1e9",
-            "1e999999999",
-            "1,5",
-            "1.2.3",
-            " 1",
-            "0x10",
-            "NaN",
-        ] {
+        for bad in ["", ".", "-1", "+1", "1e9", "1e999999999", "1,5", "1.2.3", " 1", "0x10", "NaN"]
+        {
             let err = Amount::from_decimal(bad, 18).unwrap_err();
             assert_eq!(err, AmountError::NotDecimal(bad.into()));
         }
@@ -328,15 +302,9 @@ mod tests {
     #[test]
     fn numbers_signs_and_giants_are_refused() {
         for bad in ["", "-1", "+1", "1.0", "1e3", " 1", "0x1"] {
-            assert_eq!(
-                bad.parse::<Amount>(),
-                Err(AmountError::NotDigits(bad.into()))
-            );
+            assert_eq!(bad.parse::<Amount>(), Err(AmountError::NotDigits(bad.into())));
         }
-        assert_eq!(
-            "79228162514264337593543950336".parse::<Amount>(),
-            Err(AmountError::TooLarge)
-        );
+        assert_eq!("79228162514264337593543950336".parse::<Amount>(), Err(AmountError::TooLarge));
         assert_eq!("79228162514264337593543950335".parse(), Ok(Amount::MAX));
         assert!(serde_json::from_str::<Amount>("5").is_err());
         assert_eq!(Amount::from_sql("5"), Err(AmountError::NotSql("5".into())));

@@ -62,10 +62,7 @@ pub enum DecodeError {
 /// A log of the escrow, by its address, as an event.
 pub fn decode(escrow: Address, log: &Log) -> Result<Event, DecodeError> {
     if log.address != escrow {
-        return Err(DecodeError::OtherContract {
-            escrow,
-            found: log.address,
-        });
+        return Err(DecodeError::OtherContract { escrow, found: log.address });
     }
     decode_parts(log.topics(), &log.data.data)
 }
@@ -78,7 +75,7 @@ pub fn decode_parts(topics: &[B256], data: &[u8]) -> Result<Event, DecodeError> 
     }
     let malformed = |reason: String| DecodeError::Malformed { topic, reason };
     let raw = Raw::decode_raw_log(topics, data).map_err(|e| malformed(e.to_string()))?;
-    let event = Event::from(raw);
+    let event = decoded::event(raw).ok_or(DecodeError::Unknown { topic })?;
     // The contract's encoding is canonical, so anything that does not come back the same is not
     // from the contract: spare bytes, dirty padding, a number too wide for its field.
     let again = event.encode();
@@ -176,21 +173,8 @@ impl Event {
             Self::FeeCredited(e) => vec![e.account],
             Self::BurnCredited(_) | Self::Burned(_) => vec![BURN_ACCOUNT],
             Self::Opened(e) => {
-                let Order {
-                    refund_to,
-                    approver,
-                    settler,
-                    fee_receiver,
-                    ..
-                } = e.order;
-                vec![
-                    e.payer,
-                    e.funder,
-                    refund_to,
-                    approver,
-                    settler,
-                    fee_receiver,
-                ]
+                let Order { refund_to, approver, settler, fee_receiver, .. } = e.order;
+                vec![e.payer, e.funder, refund_to, approver, settler, fee_receiver]
             }
             Self::ToppedUp(e) => vec![e.from],
             Self::Released(e) => vec![e.node],

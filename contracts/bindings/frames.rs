@@ -27,11 +27,7 @@ pub enum FramesError {
     #[error("nothing between two commas (item {position}); remove one comma")]
     EmptyItem { position: usize },
     #[error("`{item}`: {problem}; {hint}")]
-    Item {
-        item: String,
-        problem: String,
-        hint: &'static str,
-    },
+    Item { item: String, problem: String, hint: &'static str },
     #[error(
         "`{item}` brings the list to {frames} frames; a job has at most {MAX_FRAMES} (counted \
          before repeats collapse); split it into several jobs"
@@ -60,11 +56,7 @@ impl Item {
     fn count(self) -> u128 {
         let span = u128::from(self.first.abs_diff(self.last)) + 1;
         let stepped = span.div_ceil(u128::from(self.step.unsigned_abs()));
-        if self.inverted {
-            span - stepped
-        } else {
-            stepped
-        }
+        if self.inverted { span - stepped } else { stepped }
     }
 
     fn expand(self, into: &mut Vec<i64>) {
@@ -101,10 +93,7 @@ impl Frames {
         numbers.dedup();
         if numbers.len() as u64 > MAX_FRAMES {
             let frames = numbers.len() as u128;
-            return Err(FramesError::TooMany {
-                item: "the list".into(),
-                frames,
-            });
+            return Err(FramesError::TooMany { item: "the list".into(), frames });
         }
         Self::checked(numbers)
     }
@@ -121,17 +110,12 @@ impl Frames {
         let mut frames = 0u128;
         for (index, part) in text.split(',').enumerate() {
             if part.is_empty() {
-                return Err(FramesError::EmptyItem {
-                    position: index + 1,
-                });
+                return Err(FramesError::EmptyItem { position: index + 1 });
             }
             let item = item(part)?;
             frames += item.count();
             if frames > u128::from(MAX_FRAMES) {
-                return Err(FramesError::TooMany {
-                    item: clip(part),
-                    frames,
-                });
+                return Err(FramesError::TooMany { item: clip(part), frames });
             }
             items.push(item);
         }
@@ -181,10 +165,7 @@ impl Frames {
 
     /// The place of a frame among all, from 0: its unit number.
     pub fn index_of(&self, frame: i64) -> Option<u32> {
-        self.numbers
-            .binary_search(&frame)
-            .ok()
-            .and_then(|index| u32::try_from(index).ok())
+        self.numbers.binary_search(&frame).ok().and_then(|index| u32::try_from(index).ok())
     }
 
     pub fn frame_at(&self, index: u32) -> Option<i64> {
@@ -215,11 +196,8 @@ impl fmt::Display for Frames {
                 f.write_str(",")?;
             }
             let step = tail.first().map_or(1, |next| next - first);
-            let run = 1 + tail
-                .iter()
-                .zip(1i64..)
-                .take_while(|(n, i)| **n == first + i * step)
-                .count();
+            let run =
+                1 + tail.iter().zip(1i64..).take_while(|(n, i)| **n == first + i * step).count();
             let last = rest[run - 1];
             // Two frames that are not neighbours are shorter as two numbers.
             let taken = match (step, run) {
@@ -276,19 +254,10 @@ impl fmt::Write for Room {
 const EXAMPLES: &str = "write a frame (7), a range (1-10), or a range with a step (1-10x2)";
 
 fn item(text: &str) -> Result<Item, FramesError> {
-    let wrong = |problem: String, hint| FramesError::Item {
-        item: clip(text),
-        problem,
-        hint,
-    };
+    let wrong = |problem: String, hint| FramesError::Item { item: clip(text), problem, hint };
     let (first, rest) = number(text).map_err(|problem| wrong(problem, EXAMPLES))?;
     if rest.is_empty() {
-        return Ok(Item {
-            first,
-            last: first,
-            step: 1,
-            inverted: false,
-        });
+        return Ok(Item { first, last: first, step: 1, inverted: false });
     }
     if rest.starts_with(':') {
         let hint = "`:` is a step after a range (1-100:2); for a range write 1-100";
@@ -298,26 +267,15 @@ fn item(text: &str) -> Result<Item, FramesError> {
         (Some(tail), _) => (tail, true),
         (None, Some(tail)) => (tail, false),
         (None, None) => {
-            return Err(wrong(
-                format!("`{}` is not understood", clip(rest)),
-                EXAMPLES,
-            ));
+            return Err(wrong(format!("`{}` is not understood", clip(rest)), EXAMPLES));
         }
     };
     let (last, rest) = number(tail).map_err(|problem| wrong(problem, EXAMPLES))?;
     if rest.is_empty() {
-        return Ok(Item {
-            first,
-            last,
-            step: 1,
-            inverted: false,
-        });
+        return Ok(Item { first, last, step: 1, inverted: false });
     }
     if dotted {
-        return Err(wrong(
-            "a..b takes no step".into(),
-            "write a-bxn, such as 1-10x2",
-        ));
+        return Err(wrong("a..b takes no step".into(), "write a-bxn, such as 1-10x2"));
     }
     let steps = ["step", "every", "by", "x", ":"];
     let (tail, inverted) = match steps.iter().find_map(|word| rest.strip_prefix(word)) {
@@ -325,10 +283,7 @@ fn item(text: &str) -> Result<Item, FramesError> {
         None => match rest.strip_prefix('y') {
             Some(tail) => (tail, true),
             None => {
-                return Err(wrong(
-                    format!("`{}` is not understood", clip(rest)),
-                    EXAMPLES,
-                ));
+                return Err(wrong(format!("`{}` is not understood", clip(rest)), EXAMPLES));
             }
         },
     };
@@ -338,30 +293,19 @@ fn item(text: &str) -> Result<Item, FramesError> {
         return Err(wrong(format!("step {step} leads nowhere"), hint));
     }
     if !rest.is_empty() {
-        return Err(wrong(
-            format!("`{}` follows the step", clip(rest)),
-            EXAMPLES,
-        ));
+        return Err(wrong(format!("`{}` follows the step", clip(rest)), EXAMPLES));
     }
     if inverted && step == 1 {
         let hint = "a-byn leaves out every n-th frame, so n is 2 or more";
         return Err(wrong("y1 leaves no frame".into(), hint));
     }
-    Ok(Item {
-        first,
-        last,
-        step,
-        inverted,
-    })
+    Ok(Item { first, last, step, inverted })
 }
 
 /// A number, with a minus before it or not, and what follows. Renderers count frames in 32 bits.
 fn number(text: &str) -> Result<(i64, &str), String> {
     let digits_at = usize::from(text.starts_with('-'));
-    let digits = text[digits_at..]
-        .bytes()
-        .take_while(u8::is_ascii_digit)
-        .count();
+    let digits = text[digits_at..].bytes().take_while(u8::is_ascii_digit).count();
     if digits == 0 {
         return Err(if text.is_empty() {
             "a number is missing at its end".into()
@@ -372,10 +316,7 @@ fn number(text: &str) -> Result<(i64, &str), String> {
     let (number, rest) = text.split_at(digits_at + digits);
     match number.parse::<i32>() {
         Ok(value) => Ok((i64::from(value), rest)),
-        Err(_) => Err(format!(
-            "{} is beyond what renderers count (2^31)",
-            clip(number)
-        )),
+        Err(_) => Err(format!("{} is beyond what renderers count (2^31)", clip(number))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The vocabulary: what the chain says, with its Rust names, and the pure parts that all share.
 
 pub mod amount;
+pub mod deploy;
 pub mod event;
 pub mod frames;
 pub mod merkle;
@@ -36,14 +37,16 @@ pub struct BlockRef {
 }
 
 mod generated {
-    #![allow(
-        clippy::too_many_arguments,
-        reason = "generated from the contract's interface"
-    )]
+    #![allow(clippy::too_many_arguments, reason = "generated from the contract's interface")]
     alloy::sol!(
         #[sol(rpc, abi, extra_derives(Debug, PartialEq, Eq))]
         RenderEscrow,
         "artifacts/RenderEscrow.json"
     );
+    alloy::sol!(
+        #[sol(rpc, extra_derives(Debug, PartialEq, Eq))]
+        LegacyRndr,
+        "artifacts/LegacyRndr.json"
+    );
 }
-pub use generated::RenderEscrow;
+pub use generated::{LegacyRndr, RenderEscrow};

@@ -28,11 +28,7 @@ fn layout(leaves: &[B256]) -> Vec<B256> {
 
 /// The root over leaves; zero for none, which no leaf or pair hashes to.
 pub fn root(leaves: &[B256]) -> B256 {
-    if leaves.is_empty() {
-        B256::ZERO
-    } else {
-        layout(leaves)[0]
-    }
+    if leaves.is_empty() { B256::ZERO } else { layout(leaves)[0] }
 }
 
 /// The hashes beside the way from leaf `i` up to the root; None when there is no such leaf.
@@ -62,9 +58,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn leaves(count: usize) -> Vec<B256> {
-        (0..count)
-            .map(|i| leaf(B256::from([i as u8; 32])))
-            .collect()
+        (0..count).map(|i| leaf(B256::from([i as u8; 32]))).collect()
     }
 
     proptest! {

@@ -17,8 +17,8 @@ pub const MIN_CLAIM_GRACE: u64 = 3_600;
 pub const MAX_CLAIM_GRACE: u64 = 14 * 86_400;
 pub const MAX_FEE_BPS: u16 = 1_000;
 pub const ALL_BPS: u16 = 10_000;
-/// `units` is below this: the job's slot holds 24 bits.
-pub const UNITS_LIMIT: u32 = 1 << 24;
+/// Most units of an order: the job's slot counts them in 24 bits.
+pub const MAX_UNITS: u32 = (1 << 24) - 1;
 /// Whoever holds the burn shares; nobody has its key.
 pub const BURN_ACCOUNT: Address =
     alloy::primitives::address!("000000000000000000000000000000000000dEaD");
@@ -103,14 +103,8 @@ impl Order {
     /// From this second on anyone may close the job. `close_requested_at` is the time of the
     /// close request on chain, 0 when there is none: it stands in place of a later deadline.
     pub fn ends_at(&self, close_requested_at: u64) -> u64 {
-        let requested = if close_requested_at == 0 {
-            MAX_SECONDS
-        } else {
-            close_requested_at
-        };
-        self.work_deadline
-            .min(requested)
-            .saturating_add(self.claim_grace)
+        let requested = if close_requested_at == 0 { MAX_SECONDS } else { close_requested_at };
+        self.work_deadline.min(requested).saturating_add(self.claim_grace)
     }
 }
 
@@ -214,21 +208,13 @@ pub enum OrderProblem {
     #[error("{field} is the zero address; name an account")]
     ZeroAccount { field: &'static str },
     #[error("the settler {settler} is also the {role}; payer's side and settler must differ")]
-    SettlerIsPayerSide {
-        settler: Address,
-        role: &'static str,
-    },
-    #[error("cap is zero; an order needs money to pay for its units")]
-    ZeroCap,
-    #[error("{units} units; an order has fewer than {UNITS_LIMIT}")]
-    TooManyUnits { units: u32 },
-    #[error("{field} of {seconds} s is outside {min} to {max} s")]
-    OutOfBounds {
-        field: &'static str,
-        seconds: u64,
-        min: u64,
-        max: u64,
-    },
+    SettlerIsPayerSide { settler: Address, role: &'static str },
+    #[error("{field} is the escrow itself; money there would have no way out")]
+    EscrowAccount { field: &'static str },
+    #[error("{field} is zero; an order needs money to pay for its units")]
+    ZeroAmount { field: &'static str },
+    #[error("{field} is {given}, outside {min} to {max}")]
+    OutOfBounds { field: &'static str, given: u64, min: u64, max: u64 },
     #[error("open_by {open_by} is after work_deadline {work_deadline}")]
     OpenByAfterWorkDeadline { open_by: u64, work_deadline: u64 },
     #[error("the order expired: open_by was {open_by} and it is {now}; sign a new order")]
@@ -243,10 +229,9 @@ impl OrderProblem {
     /// The field of the order to change.
     pub fn field(&self) -> &'static str {
         match self {
-            Self::ZeroAccount { field } | Self::OutOfBounds { field, .. } => field,
+            Self::ZeroAccount { field } | Self::EscrowAccount { field } => field,
+            Self::ZeroAmount { field } | Self::OutOfBounds { field, .. } => field,
             Self::SettlerIsPayerSide { .. } => "settler",
-            Self::ZeroCap => "cap",
-            Self::TooManyUnits { .. } => "units",
             Self::OpenByAfterWorkDeadline { .. } | Self::Expired { .. } => "open_by",
             Self::FeeTooHigh { .. } => "fee_bps",
             Self::SharesTooHigh { .. } => "burn_bps",
@@ -256,54 +241,27 @@ impl OrderProblem {
 
 /// The bounds that the contract checks at opening, so that a bad order fails before any gas.
 /// `now` is the time of the block that would open it.
-pub fn check_order(order: &Order, now: u64) -> Result<(), OrderProblem> {
-    check_parties(order)?;
-    if order.cap.is_zero() {
-        return Err(OrderProblem::ZeroCap);
-    }
-    if order.units >= UNITS_LIMIT {
-        return Err(OrderProblem::TooManyUnits { units: order.units });
-    }
-    for (field, seconds, min, max) in [
-        (
-            "review_seconds",
-            order.review_seconds,
-            MIN_REVIEW_SECONDS,
-            MAX_REVIEW_SECONDS,
-        ),
-        (
-            "claim_grace",
-            order.claim_grace,
-            MIN_CLAIM_GRACE,
-            MAX_CLAIM_GRACE,
-        ),
-        ("open_by", order.open_by, 0, MAX_SECONDS),
-        ("work_deadline", order.work_deadline, 0, MAX_SECONDS),
-    ] {
-        if !(min..=max).contains(&seconds) {
-            return Err(OrderProblem::OutOfBounds {
-                field,
-                seconds,
-                min,
-                max,
-            });
+pub fn check_order(order: &Order, escrow: Address, now: u64) -> Result<(), OrderProblem> {
+    check_parties(order, escrow)?;
+    for (field, amount) in [("cap", order.cap), ("max_unit_price", order.max_unit_price)] {
+        if amount.is_zero() {
+            return Err(OrderProblem::ZeroAmount { field });
         }
     }
-    let Order {
-        open_by,
-        work_deadline,
-        fee_bps,
-        burn_bps,
-        ..
-    } = *order;
-    if open_by > work_deadline {
-        return Err(OrderProblem::OpenByAfterWorkDeadline {
-            open_by,
-            work_deadline,
-        });
+    for (field, given, min, max) in [
+        ("units", u64::from(order.units), 1, u64::from(MAX_UNITS)),
+        ("open_by", order.open_by, 0, MAX_SECONDS),
+        ("work_deadline", order.work_deadline, 0, MAX_SECONDS),
+        ("review_seconds", order.review_seconds, MIN_REVIEW_SECONDS, MAX_REVIEW_SECONDS),
+        ("claim_grace", order.claim_grace, MIN_CLAIM_GRACE, MAX_CLAIM_GRACE),
+    ] {
+        if !(min..=max).contains(&given) {
+            return Err(OrderProblem::OutOfBounds { field, given, min, max });
+        }
     }
-    if now >= open_by {
-        return Err(OrderProblem::Expired { open_by, now });
+    let Order { open_by, work_deadline, fee_bps, burn_bps, .. } = *order;
+    if open_by > work_deadline {
+        return Err(OrderProblem::OpenByAfterWorkDeadline { open_by, work_deadline });
     }
     if fee_bps > MAX_FEE_BPS {
         return Err(OrderProblem::FeeTooHigh { fee_bps });
@@ -312,15 +270,15 @@ pub fn check_order(order: &Order, now: u64) -> Result<(), OrderProblem> {
     if total_bps > u32::from(ALL_BPS) {
         return Err(OrderProblem::SharesTooHigh { total_bps });
     }
+    if now >= open_by {
+        return Err(OrderProblem::Expired { open_by, now });
+    }
     Ok(())
 }
 
-fn check_parties(order: &Order) -> Result<(), OrderProblem> {
-    let mut named = vec![
-        ("payer", order.payer),
-        ("refund_to", order.refund_to),
-        ("settler", order.settler),
-    ];
+fn check_parties(order: &Order, escrow: Address) -> Result<(), OrderProblem> {
+    let mut named =
+        vec![("payer", order.payer), ("refund_to", order.refund_to), ("settler", order.settler)];
     if order.fee_bps > 0 {
         named.push(("fee_receiver", order.fee_receiver));
     }
@@ -328,13 +286,13 @@ fn check_parties(order: &Order) -> Result<(), OrderProblem> {
         if account.is_zero() {
             return Err(OrderProblem::ZeroAccount { field });
         }
+        if account == escrow {
+            return Err(OrderProblem::EscrowAccount { field });
+        }
     }
     for (role, account) in [("payer", order.payer), ("approver", order.approver)] {
         if order.settler == account {
-            return Err(OrderProblem::SettlerIsPayerSide {
-                settler: order.settler,
-                role,
-            });
+            return Err(OrderProblem::SettlerIsPayerSide { settler: order.settler, role });
         }
     }
     Ok(())

@@ -40,25 +40,13 @@ impl Pixels {
         bits: u8,
         bytes: Vec<u8>,
     ) -> Result<Self, PictureError> {
-        let pixels = Self {
-            w,
-            h,
-            channels,
-            bits,
-            bytes,
-        };
+        let pixels = Self { w, h, channels, bits, bytes };
         pixels.check()?;
         Ok(pixels)
     }
 
     pub fn check(&self) -> Result<(), PictureError> {
-        let Self {
-            w,
-            h,
-            channels,
-            bits,
-            ..
-        } = *self;
+        let Self { w, h, channels, bits, .. } = *self;
         if !matches!(channels, 1..=4) || !matches!(bits, 8 | 16) {
             return Err(PictureError::Format { channels, bits });
         }
@@ -67,10 +55,7 @@ impl Pixels {
         match expected {
             None | Some(0) => Err(PictureError::Size { w, h }),
             Some(expected) if expected == self.bytes.len() => Ok(()),
-            Some(expected) => Err(PictureError::Length {
-                found: self.bytes.len(),
-                expected,
-            }),
+            Some(expected) => Err(PictureError::Length { found: self.bytes.len(), expected }),
         }
     }
 

@@ -31,7 +31,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The EIP-712 digest that the node signs, and the inner hash of its leaf in `receipts_root`.
+    /// The EIP-712 digest that the node signs, which is also the value of its leaf in `receipts_root`.
     pub fn digest(&self, domain: &Eip712Domain) -> B256 {
         let signed = signing::Receipt {
             jobId: self.job_id,
@@ -52,9 +52,10 @@ pub fn receipts_root(digests: &[B256]) -> B256 {
     merkle::root(&receipt_leaves(digests))
 }
 
-/// The leaves under `receipts_root`, for paths: `merkle::path(&receipt_leaves(..), i)`.
+/// The leaves under `receipts_root`, for paths: `merkle::path(&receipt_leaves(..), i)`. The same
+/// as those of OpenZeppelin's `StandardMerkleTree` over one `bytes32` a leaf.
 pub fn receipt_leaves(digests: &[B256]) -> Vec<B256> {
-    digests.iter().map(|digest| merkle::leaf(*digest)).collect()
+    digests.iter().map(|digest| merkle::leaf(keccak256(digest))).collect()
 }
 
 /// The root over the picture's tiles of 32 x 32 pixels, row by row from the top left, cut at the
@@ -96,13 +97,7 @@ pub fn file_root(job_id: JobId, unit: u32, files: &[(B256, B256)]) -> B256 {
         .iter()
         .enumerate()
         .map(|(index, (opened, sealed))| {
-            let words = (
-                job_id,
-                U256::from(unit),
-                U256::from(index),
-                *opened,
-                *sealed,
-            );
+            let words = (job_id, U256::from(unit), U256::from(index), *opened, *sealed);
             merkle::leaf(keccak256(words.abi_encode()))
         })
         .collect();

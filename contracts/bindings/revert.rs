@@ -50,17 +50,12 @@ pub fn explain_revert(data: &[u8]) -> RevertReason {
 
 fn named(data: &[u8]) -> Option<RevertReason> {
     let errors = RenderEscrow::abi::errors();
-    let error = errors
-        .values()
-        .flatten()
-        .find(|error| data.starts_with(&error.selector().0))?;
+    let error = errors.values().flatten().find(|error| data.starts_with(&error.selector().0))?;
     let decoded = error.decode_error(data).ok()?;
-    let names = error.inputs.iter().map(|input| input.name.clone());
-    let fields: Vec<_> = names.zip(decoded.body.iter().map(show)).collect();
-    let figures: Vec<String> = fields
-        .iter()
-        .map(|(name, value)| format!("{name} {value}"))
-        .collect();
+    let inputs = error.inputs.iter().zip(&decoded.body);
+    let fields: Vec<_> = inputs.map(|(input, value)| field(&input.name, value)).collect();
+    let figures: Vec<String> =
+        fields.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let code = snake_case(error.name.rsplit('_').next().unwrap_or(&error.name));
     let words = code.replace('_', " ");
     let detail = if figures.is_empty() {
@@ -68,22 +63,25 @@ fn named(data: &[u8]) -> Option<RevertReason> {
     } else {
         format!("the contract refused: {words} ({})", figures.join(", "))
     };
-    Some(RevertReason {
-        code,
-        name: error.name.clone(),
-        fields,
-        detail,
-    })
+    Some(RevertReason { code, name: error.name.clone(), fields, detail })
 }
 
 impl RevertReason {
     fn plain(code: &str, detail: String) -> Self {
-        Self {
-            code: code.into(),
-            name: String::new(),
-            fields: Vec::new(),
-            detail,
+        Self { code: code.into(), name: String::new(), fields: Vec::new(), detail }
+    }
+}
+
+/// A field's name, without the underscore that Solidity's own words force on it, and its value.
+fn field(name: &str, value: &DynSolValue) -> (String, String) {
+    let name = name.trim_end_matches('_').to_string();
+    match value {
+        // `term` is the name of an order's field in ASCII, padded with zeros.
+        DynSolValue::FixedBytes(word, _) if name == "term" => {
+            let text = word.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte));
+            (name, text.collect())
         }
+        value => (name, show(value)),
     }
 }
 

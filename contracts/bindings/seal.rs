@@ -73,22 +73,14 @@ pub struct FileId<'a> {
 impl FileId<'_> {
     /// keccak(abi.encode(jobId, unit, attempt, file name)).
     fn associated_data(&self) -> B256 {
-        let words = (
-            self.job_id,
-            U256::from(self.unit),
-            U256::from(self.attempt),
-            self.name,
-        );
+        let words = (self.job_id, U256::from(self.unit), U256::from(self.attempt), self.name);
         keccak256(words.abi_encode_params())
     }
 
     /// HKDF-SHA256 of the lot key; info is unit and attempt (4 bytes each, big-endian) and name.
     fn key(&self, key: &LotKey) -> Result<[u8; 32], SealError> {
-        let info = [
-            &self.unit.to_be_bytes()[..],
-            &self.attempt.to_be_bytes(),
-            self.name.as_bytes(),
-        ];
+        let info =
+            [&self.unit.to_be_bytes()[..], &self.attempt.to_be_bytes(), self.name.as_bytes()];
         let mut file_key = [0; 32];
         Hkdf::<Sha256>::new(None, &key.0)
             .expand_multi_info(&info, &mut file_key)
@@ -130,15 +122,11 @@ pub fn seal(
     let (body, last) = plain.split_at((segments - 1) * SEGMENT_BYTES);
     for segment in body.chunks(SEGMENT_BYTES) {
         let mut buffer = segment.to_vec();
-        stream
-            .encrypt_next_in_place(aad, &mut buffer)
-            .map_err(|_| SealError::TooLong)?;
+        stream.encrypt_next_in_place(aad, &mut buffer).map_err(|_| SealError::TooLong)?;
         sealed.append(&mut buffer);
     }
     let mut buffer = last.to_vec();
-    stream
-        .encrypt_last_in_place(aad, &mut buffer)
-        .map_err(|_| SealError::TooLong)?;
+    stream.encrypt_last_in_place(aad, &mut buffer).map_err(|_| SealError::TooLong)?;
     sealed.append(&mut buffer);
     Ok(sealed)
 }
@@ -146,9 +134,7 @@ pub fn seal(
 /// Opens a sealed file whole, or not at all.
 pub fn open(key: &LotKey, file: &FileId<'_>, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
     let rest = sealed.strip_prefix(MAGIC).ok_or(SealError::NotSealed)?;
-    let short = SealError::Short {
-        found: sealed.len(),
-    };
+    let short = SealError::Short { found: sealed.len() };
     let (nonce, body) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(short)?;
     if body.len() < TAG_BYTES {
         return Err(short);

@@ -70,18 +70,12 @@ pub fn signing_hash<S: SolStruct>(act: &S, domain: &Eip712Domain) -> B256 {
 
 /// The settler's consent to exactly these lots, in this order.
 pub fn acceptance(job_id: JobId, lots: &[LotTerms]) -> Acceptance {
-    Acceptance {
-        jobId: job_id,
-        lotsHash: crate::order::lots_hash_of(job_id, lots),
-    }
+    Acceptance { jobId: job_id, lotsHash: crate::order::lots_hash_of(job_id, lots) }
 }
 
 /// The payer's side's consent to exactly these lots, in this order.
 pub fn approval(job_id: JobId, lots: &[LotTerms]) -> Approval {
-    Approval {
-        jobId: job_id,
-        lotsHash: crate::order::lots_hash_of(job_id, lots),
-    }
+    Approval { jobId: job_id, lotsHash: crate::order::lots_hash_of(job_id, lots) }
 }
 
 /// `eth_signTypedData_v4` JSON of an order.
@@ -157,12 +151,9 @@ fn typed_data<S: SolStruct>(message: Value, domain: &Eip712Domain) -> Value {
 
 /// "Approval(bytes32 jobId,bytes32 lotsHash)" -> its fields as wallets list them.
 fn fields(encode_type: &str) -> Value {
-    let inner = encode_type
-        .split_once('(')
-        .map_or("", |(_, rest)| rest.trim_end_matches(')'));
+    let inner = encode_type.split_once('(').map_or("", |(_, rest)| rest.trim_end_matches(')'));
     let each = inner.split(',').filter_map(|field| field.split_once(' '));
-    each.map(|(kind, name)| json!({ "name": name, "type": kind }))
-        .collect()
+    each.map(|(kind, name)| json!({ "name": name, "type": kind })).collect()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -184,9 +175,8 @@ const HALF_ORDER: U256 = alloy::primitives::uint!(
 
 /// Who signed `digest`, by the same rules as the contract: 65 bytes, v of 27 or 28, low s.
 pub fn recover(digest: B256, signature: &[u8]) -> Result<Address, SignatureProblem> {
-    let bytes: &[u8; 65] = signature
-        .try_into()
-        .map_err(|_| SignatureProblem::Length(signature.len()))?;
+    let bytes: &[u8; 65] =
+        signature.try_into().map_err(|_| SignatureProblem::Length(signature.len()))?;
     if !matches!(bytes[64], 27 | 28) {
         return Err(SignatureProblem::Parity(bytes[64]));
     }
@@ -194,9 +184,7 @@ pub fn recover(digest: B256, signature: &[u8]) -> Result<Address, SignatureProbl
     if parsed.s() > HALF_ORDER {
         return Err(SignatureProblem::HighS);
     }
-    parsed
-        .recover_address_from_prehash(&digest)
-        .map_err(|_| SignatureProblem::NoSigner)
+    parsed.recover_address_from_prehash(&digest).map_err(|_| SignatureProblem::NoSigner)
 }
 
 #[cfg(test)]

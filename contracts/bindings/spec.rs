@@ -183,16 +183,8 @@ impl Preset {
     pub fn antialias(self) -> Option<Antialias> {
         match self {
             Self::Draft => None,
-            Self::Standard => Some(Antialias {
-                method: 2,
-                depth: 3,
-                threshold_milli: 100,
-            }),
-            Self::Final => Some(Antialias {
-                method: 2,
-                depth: 4,
-                threshold_milli: 30,
-            }),
+            Self::Standard => Some(Antialias { method: 2, depth: 3, threshold_milli: 100 }),
+            Self::Final => Some(Antialias { method: 2, depth: 4, threshold_milli: 30 }),
         }
     }
 }
@@ -258,10 +250,7 @@ impl JobSpec {
             entry: self.entry.clone(),
             frames,
             resolution: self.resolution,
-            quality: ExpandedQuality {
-                preset,
-                antialias: preset.antialias(),
-            },
+            quality: ExpandedQuality { preset, antialias: preset.antialias() },
             output: self.output,
             animation,
             tier: self.tier,
@@ -287,11 +276,7 @@ impl JobSpec {
             problems.add("scene", "the zero hash is no scene", hint);
         }
         if let Err(message) = check_entry(&self.entry) {
-            problems.add(
-                "entry",
-                message,
-                "name a file inside the scene, such as \"demo.pov\"",
-            );
+            problems.add("entry", message, "name a file inside the scene, such as \"demo.pov\"");
         }
     }
 
@@ -302,12 +287,7 @@ impl JobSpec {
             ("resolution.height", height, 1, MAX_SIDE),
             ("chunk.size", self.chunk.size, 1, MAX_CHUNK),
             ("attempts", self.attempts, 1, MAX_ATTEMPTS),
-            (
-                "timeout_seconds",
-                self.timeout_seconds,
-                MIN_TIMEOUT_SECONDS,
-                MAX_TIMEOUT_SECONDS,
-            ),
+            ("timeout_seconds", self.timeout_seconds, MIN_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS),
         ] {
             if !(min..=max).contains(&value) {
                 let hint = format!("write a number from {min} to {max}");
@@ -355,11 +335,7 @@ struct Problems(Vec<FieldError>);
 impl Problems {
     fn add(&mut self, field: &str, message: impl Into<String>, hint: impl Into<String>) {
         let (message, hint) = (message.into(), hint.into());
-        self.0.push(FieldError {
-            field: field.into(),
-            message,
-            hint,
-        });
+        self.0.push(FieldError { field: field.into(), message, hint });
     }
 }
 
@@ -367,11 +343,7 @@ fn check_animation(animation: &Animation, frames: &Frames, problems: &mut Proble
     let Animation { fps, first, last } = *animation;
     if !(1..=MAX_FPS).contains(&fps) {
         let hint = format!("write a number from 1 to {MAX_FPS}, such as 24");
-        problems.add(
-            "animation.fps",
-            format!("{fps} is outside 1 to {MAX_FPS}"),
-            hint,
-        );
+        problems.add("animation.fps", format!("{fps} is outside 1 to {MAX_FPS}"), hint);
     }
     // POV-Ray reads a first frame between 0 and 1 as a share of the animation.
     if first < 1 {
@@ -380,32 +352,21 @@ fn check_animation(animation: &Animation, frames: &Frames, problems: &mut Proble
     }
     if last < first {
         let hint = "write the last frame of the whole animation";
-        problems.add(
-            "animation.last",
-            format!("{last} is before first ({first})"),
-            hint,
-        );
+        problems.add("animation.last", format!("{last} is before first ({first})"), hint);
     } else if frames.first() < first || frames.last() > last {
         let message = format!(
             "frames {} to {} reach outside the animation, {first} to {last}",
             frames.first(),
             frames.last()
         );
-        problems.add(
-            "frames",
-            message,
-            "widen animation.first and animation.last, or ask less",
-        );
+        problems.add("frames", message, "widen animation.first and animation.last, or ask less");
     }
 }
 
 /// A scene's entry is a relative path of plain names, so that it can only mean a file inside.
 pub fn check_entry(entry: &str) -> Result<(), String> {
     if entry.is_empty() || entry.len() > MAX_ENTRY_BYTES {
-        return Err(format!(
-            "has {} bytes; 1 to {MAX_ENTRY_BYTES} are allowed",
-            entry.len()
-        ));
+        return Err(format!("has {} bytes; 1 to {MAX_ENTRY_BYTES} are allowed", entry.len()));
     }
     if entry.chars().any(|c| c.is_control() || c == '\\') {
         return Err("has a backslash or a control character".into());

@@ -40,9 +40,7 @@ pub mod checksummed_option {
         D: Deserializer<'de>,
     {
         let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| super::parse_address(&text))
-            .transpose()
-            .map_err(de::Error::custom)
+        text.map(|text| super::parse_address(&text)).transpose().map_err(de::Error::custom)
     }
 }
 
@@ -108,13 +106,7 @@ mod tests {
             assert_eq!(back["address"], text);
             assert_eq!(back["maybe"], text);
         }
-        for bad in [
-            "",
-            "0x",
-            "5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
-            "0x5aAeb6",
-            "€€€",
-        ] {
+        for bad in ["", "0x", "5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0x5aAeb6", "€€€"] {
             assert!(parse_address(bad).is_err(), "{bad}");
         }
     }

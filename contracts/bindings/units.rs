@@ -35,8 +35,7 @@ pub fn mask_of(word: u32, units: &[u32]) -> U256 {
 pub fn units_in(word: u32, mask: U256) -> Vec<u32> {
     let first = u64::from(word) * u64::from(WORD_UNITS);
     let set = (0..WORD_UNITS).filter(|bit| mask.bit(*bit as usize));
-    set.filter_map(|bit| u32::try_from(first + u64::from(bit)).ok())
-        .collect()
+    set.filter_map(|bit| u32::try_from(first + u64::from(bit)).ok()).collect()
 }
 
 /// How many units a mask picks: at most 256.
@@ -48,14 +47,8 @@ pub fn count(mask: U256) -> u32 {
 /// The bits of `word` that a job of `units` units has: the last word may be in part only.
 pub fn word_bits(word: u32, units: u32) -> U256 {
     let first = u64::from(word) * u64::from(WORD_UNITS);
-    let inside = u64::from(units)
-        .saturating_sub(first)
-        .min(u64::from(WORD_UNITS));
-    if inside == u64::from(WORD_UNITS) {
-        U256::MAX
-    } else {
-        (U256::ONE << inside) - U256::ONE
-    }
+    let inside = u64::from(units).saturating_sub(first).min(u64::from(WORD_UNITS));
+    if inside == u64::from(WORD_UNITS) { U256::MAX } else { (U256::ONE << inside) - U256::ONE }
 }
 
 /// popcount(mask) * unit price: what the escrow reserves and pays for the whole lot.

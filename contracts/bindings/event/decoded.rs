@@ -2,27 +2,27 @@
 
 use super::*;
 
-impl From<Raw> for Event {
-    fn from(raw: Raw) -> Self {
-        match raw {
-            Raw::Deposited(e) => Self::Deposited(e.into()),
-            Raw::Withdrawn(e) => Self::Withdrawn(e.into()),
-            Raw::FeeCredited(e) => Self::FeeCredited(e.into()),
-            Raw::BurnCredited(e) => Self::BurnCredited(e.into()),
-            Raw::Burned(e) => Self::Burned(e.into()),
-            Raw::Opened(e) => Self::Opened(Box::new(e.into())),
-            Raw::ToppedUp(e) => Self::ToppedUp(e.into()),
-            Raw::Released(e) => Self::Released(e.into()),
-            Raw::Committed(e) => Self::Committed(e.into()),
-            Raw::Approved(e) => Self::Approved(e.into()),
-            Raw::Rejected(e) => Self::Rejected(e.into()),
-            Raw::Settled(e) => Self::Settled(e.into()),
-            Raw::Lapsed(e) => Self::Lapsed(e.into()),
-            Raw::CloseRequested(e) => Self::CloseRequested(e.into()),
-            Raw::Closed(e) => Self::Closed(e.into()),
-            Raw::Returned(e) => Self::Returned(e.into()),
-        }
-    }
+/// None for the one event that the escrow inherits and never writes: its domain never changes.
+pub(super) fn event(raw: Raw) -> Option<Event> {
+    Some(match raw {
+        Raw::Deposited(e) => Event::Deposited(e.into()),
+        Raw::Withdrawn(e) => Event::Withdrawn(e.into()),
+        Raw::FeeCredited(e) => Event::FeeCredited(e.into()),
+        Raw::BurnCredited(e) => Event::BurnCredited(e.into()),
+        Raw::Burned(e) => Event::Burned(e.into()),
+        Raw::Opened(e) => Event::Opened(Box::new(e.into())),
+        Raw::ToppedUp(e) => Event::ToppedUp(e.into()),
+        Raw::Released(e) => Event::Released(e.into()),
+        Raw::Committed(e) => Event::Committed(e.into()),
+        Raw::Approved(e) => Event::Approved(e.into()),
+        Raw::Rejected(e) => Event::Rejected(e.into()),
+        Raw::Settled(e) => Event::Settled(e.into()),
+        Raw::Lapsed(e) => Event::Lapsed(e.into()),
+        Raw::CloseRequested(e) => Event::CloseRequested(e.into()),
+        Raw::Closed(e) => Event::Closed(e.into()),
+        Raw::Returned(e) => Event::Returned(e.into()),
+        Raw::EIP712DomainChanged(_) => return None,
+    })
 }
 
 impl From<RenderEscrow::Deposited> for Deposited {
@@ -63,22 +63,13 @@ impl From<RenderEscrow::FeeCredited> for FeeCredited {
 
 impl From<RenderEscrow::BurnCredited> for BurnCredited {
     fn from(log: RenderEscrow::BurnCredited) -> Self {
-        Self {
-            job_id: log.jobId,
-            amount: log.amount.into(),
-            free: log.free.into(),
-            seq: log.seq,
-        }
+        Self { job_id: log.jobId, amount: log.amount.into(), free: log.free.into(), seq: log.seq }
     }
 }
 
 impl From<RenderEscrow::Burned> for Burned {
     fn from(log: RenderEscrow::Burned) -> Self {
-        Self {
-            amount: log.amount.into(),
-            free: log.free.into(),
-            seq: log.seq,
-        }
+        Self { amount: log.amount.into(), free: log.free.into(), seq: log.seq }
     }
 }
 
@@ -146,11 +137,7 @@ impl From<RenderEscrow::Committed> for Committed {
 
 impl From<RenderEscrow::Approved> for Approved {
     fn from(log: RenderEscrow::Approved) -> Self {
-        Self {
-            job_id: log.jobId,
-            lot_hash: log.lotHash,
-            job_seq: log.jobSeq,
-        }
+        Self { job_id: log.jobId, lot_hash: log.lotHash, job_seq: log.jobSeq }
     }
 }
 
@@ -213,10 +200,7 @@ impl From<RenderEscrow::CloseRequested> for CloseRequested {
 
 impl From<RenderEscrow::Closed> for Closed {
     fn from(log: RenderEscrow::Closed) -> Self {
-        Self {
-            job_id: log.jobId,
-            job_seq: log.jobSeq,
-        }
+        Self { job_id: log.jobId, job_seq: log.jobSeq }
     }
 }
 

@@ -75,11 +75,7 @@ impl BurnCredited {
 
 impl Burned {
     fn to_sol(&self) -> RenderEscrow::Burned {
-        RenderEscrow::Burned {
-            amount: self.amount.into(),
-            free: self.free.into(),
-            seq: self.seq,
-        }
+        RenderEscrow::Burned { amount: self.amount.into(), free: self.free.into(), seq: self.seq }
     }
 }
 
@@ -147,11 +143,7 @@ impl Committed {
 
 impl Approved {
     fn to_sol(&self) -> RenderEscrow::Approved {
-        RenderEscrow::Approved {
-            jobId: self.job_id,
-            lotHash: self.lot_hash,
-            jobSeq: self.job_seq,
-        }
+        RenderEscrow::Approved { jobId: self.job_id, lotHash: self.lot_hash, jobSeq: self.job_seq }
     }
 }
 
@@ -214,10 +206,7 @@ impl CloseRequested {
 
 impl Closed {
     fn to_sol(&self) -> RenderEscrow::Closed {
-        RenderEscrow::Closed {
-            jobId: self.job_id,
-            jobSeq: self.job_seq,
-        }
+        RenderEscrow::Closed { jobId: self.job_id, jobSeq: self.job_seq }
     }
 }
 
