@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// The few cheat codes of forge that the tests use.
+pragma solidity 0.8.37;
+
+interface Vm {
+    struct Log {
+        bytes32[] topics;
+        bytes data;
+        address emitter;
+    }
+
+    function addr(uint256 key) external pure returns (address);
+    function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
+    function warp(uint256 time) external;
+    function chainId(uint256 id) external;
+    function etch(address target, bytes calldata code) external;
+    function prank(address caller) external;
+    function startPrank(address caller) external;
+    function stopPrank() external;
+    function assume(bool condition) external pure;
+    function label(address target, string calldata name) external;
+    function recordLogs() external;
+    function getRecordedLogs() external returns (Log[] memory);
+    function expectRevert(bytes calldata data) external;
+    function expectRevert() external;
+    function expectRevert(bytes4 selector) external;
+    function expectEmit(bool, bool, bool, bool, address emitter) external;
+    function snapshotState() external returns (uint256);
+    function revertToState(uint256 id) external returns (bool);
+    function readFile(string calldata path) external view returns (string memory);
+    function keyExistsJson(string calldata json, string calldata path) external view returns (bool);
+    function parseJsonUint(string calldata, string calldata) external pure returns (uint256);
+    function parseJsonAddress(string calldata, string calldata) external pure returns (address);
+    function parseJsonBytes32(string calldata, string calldata) external pure returns (bytes32);
+    function parseJsonBytes32Array(string calldata, string calldata)
+        external
+        pure
+        returns (bytes32[] memory);
+    function toString(uint256 value) external pure returns (string memory);
+    function assertEq(uint256 left, uint256 right, string calldata what) external pure;
+    function assertEq(address left, address right, string calldata what) external pure;
+    function assertEq(bytes32 left, bytes32 right, string calldata what) external pure;
+    function assertTrue(bool condition, string calldata what) external pure;
+}
