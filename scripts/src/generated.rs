@@ -172,7 +172,7 @@ fn first_difference(is: &str, new: &str) -> Option<(usize, String, String)> {
     let same = is.bytes().zip(new.bytes()).take_while(|(a, b)| a == b).count();
     let line = 1 + is.as_bytes()[..same].iter().filter(|byte| **byte == b'\n').count();
     let around = |text: &str| {
-        let bytes = &text.as_bytes()[..];
+        let bytes = text.as_bytes();
         let line_start =
             bytes[..same].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let start = line_start.max(same.saturating_sub(BEFORE));

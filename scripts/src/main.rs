@@ -1,20 +1,28 @@
 //! `cargo xtask`: what people and CI both run; lists the tasks and starts one.
 
+mod ci;
 mod foundry;
 mod generated;
+mod planted;
+mod postgres;
+mod setup;
+mod steps;
 mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use generated::Mode;
 
 const USAGE: &str = "\
 usage: cargo xtask <task>
+  setup [--test]            install what the demo, or the tests as well, need
+  ci                        every check and test, with the time of each
+  tidy [--write]            the house rules; --write prints the tree into ARCHITECTURE.md
   contracts write|check     ABI and bytecode in contracts/artifacts
   openapi write|check       api/openapi.json
-  tidy [--write]            the house rules; --write prints the tree into ARCHITECTURE.md";
+  planted                   shows that a red test turns CI red";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,13 +39,18 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
     let root = root()?;
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
+        ["ci"] => return Ok(ci::run(&root)),
+        ["setup"] => setup::run(&root, false)?,
+        ["setup", "--test"] => setup::run(&root, true)?,
+        ["tidy"] => tidy::run(&root, false)?,
+        ["tidy", "--write"] => tidy::run(&root, true)?,
         ["contracts", "write"] => generated::contracts(&root, Mode::Write)?,
         ["contracts", "check"] => generated::contracts(&root, Mode::Check)?,
         ["openapi", "write"] => generated::openapi(&root, Mode::Write)?,
         ["openapi", "check"] => generated::openapi(&root, Mode::Check)?,
-        ["tidy"] => tidy::run(&root, false)?,
-        ["tidy", "--write"] => tidy::run(&root, true)?,
-        _ => anyhow::bail!("no such task: `{}`\n{USAGE}", words.join(" ")),
+        ["planted"] => planted::check(&root)?,
+        ["help" | "--help" | "-h"] => println!("{USAGE}"),
+        _ => bail!("no such task: `{}`\n{USAGE}", words.join(" ")),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,73 @@
+//! Everything that must be green before a change lands, as one list of steps.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::generated::{self, Mode};
+use crate::postgres::Cluster;
+use crate::steps::{self, Step, Work};
+use crate::{foundry, planted, tidy};
+
+/// The variable by which store tests and stories find the PostgreSQL that CI started.
+const POSTGRES_VARIABLE: &str = "RNDR_TEST_POSTGRES";
+
+// Limits are ten times what a step takes on two calm cores, so only a hang meets them.
+const SHORT: Duration = Duration::from_secs(5 * 60);
+const LONG: Duration = Duration::from_secs(40 * 60);
+
+/// Runs every step; the exit code is 0 only when all were green.
+pub fn run(root: &Path) -> ExitCode {
+    steps::conclude(&steps::run_all(all(root)))
+}
+
+fn all(root: &Path) -> Vec<Step<'_>> {
+    vec![
+        inside("tidy", || tidy::run(root, false)),
+        cargo(root, "rustfmt", SHORT, &["fmt", "--all", "--check"]),
+        inside("planted red tests", || planted::check(root)),
+        inside("contracts check", || generated::contracts(root, Mode::Check)),
+        forge(root, "forge fmt", SHORT, &["fmt", "--check"]),
+        forge(root, "forge lint", SHORT, &["lint", "--deny", "warnings", "src"]),
+        forge(root, "forge build", SHORT, &["build", "--sizes"]),
+        forge(root, "forge test", LONG, &["test"]),
+        forge(root, "forge snapshot", LONG, SNAPSHOT),
+        cargo(root, "clippy", LONG, CLIPPY),
+        cargo(root, "build", LONG, &["build", "--workspace", "--all-targets", "--locked"]),
+        inside("openapi check", || generated::openapi(root, Mode::Check)),
+        cargo(root, "cargo test on SQLite", LONG, &["test", "--workspace", "--locked"]),
+        inside("cargo test on PostgreSQL", || test_on_postgres(root)),
+    ]
+}
+
+const SNAPSHOT: &[&str] =
+    &["snapshot", "--isolate", "--check", "--tolerance", "2", "--match-path", "test/Gas.t.sol"];
+
+const CLIPPY: &[&str] =
+    &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+
+fn inside<'a>(name: &'static str, work: impl FnOnce() -> Result<()> + 'a) -> Step<'a> {
+    Step { name, work: Work::Inside(Box::new(work)) }
+}
+
+fn cargo(root: &Path, name: &'static str, limit: Duration, words: &[&str]) -> Step<'static> {
+    let mut command = Command::new("cargo");
+    command.args(words).current_dir(root).env_remove(POSTGRES_VARIABLE);
+    Step { name, work: Work::Program(command, limit) }
+}
+
+fn forge(root: &Path, name: &'static str, limit: Duration, words: &[&str]) -> Step<'static> {
+    let mut command = Command::new(foundry::program(root, "forge"));
+    command.args(words).current_dir(root.join("contracts"));
+    Step { name, work: Work::Program(command, limit) }
+}
+
+fn test_on_postgres(root: &Path) -> Result<()> {
+    let cluster = Cluster::start()?;
+    let mut command = Command::new("cargo");
+    command.args(["test", "--workspace", "--locked"]).current_dir(root);
+    command.env(POSTGRES_VARIABLE, cluster.url());
+    steps::run(&mut command, LONG)
+}
