@@ -1,1 +1,3 @@
-//! placeholder
+//! Store to nodes, to receipts, to the chain.
+pub mod node;
+pub mod pixels;

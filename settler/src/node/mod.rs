@@ -17,11 +17,14 @@
 //! All but the first two carry `Authorization: Bearer <token>` of the registration. Every refusal
 //! is `application/problem+json`, a [`Problem`].
 
+pub mod povray;
+pub mod sandbox;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, Bytes};
-use contracts::spec::Spec;
+use contracts::spec::ExpandedSpec;
 use contracts::text::{checksummed, seconds};
 use contracts::{Amount, JobId, Lot, Receipt};
 use futures::future::BoxFuture;
@@ -78,10 +81,8 @@ pub fn registration_text(
     chain_id: u64,
     escrow: Address,
 ) -> String {
-    let mut text = format!(
-        "rndr: register this node at the door\nPUT /v1/nodes/{}\n",
-        node.to_checksum(None)
-    );
+    let mut text =
+        format!("rndr: register this node at the door\nPUT /v1/nodes/{}\n", node.to_checksum(None));
     for BackendInfo { backend, version, kernel_class } in backends {
         text.push_str(&format!("backend {backend} version {version} on {kernel_class}\n"));
     }
@@ -146,7 +147,7 @@ pub struct LeaseOffer {
     pub escrow: Address,
     pub chain_id: u64,
     pub units: Vec<UnitTask>,
-    pub spec: Spec,
+    pub spec: ExpandedSpec,
     pub scene: Manifest,
     pub unit_price: Amount,
     #[serde(with = "seconds")]
@@ -281,7 +282,7 @@ pub enum ProblemCode {
 #[derive(Debug, Clone)]
 pub struct RenderRequest {
     pub job_id: JobId,
-    pub spec: Spec,
+    pub spec: ExpandedSpec,
     pub task: UnitTask,
     /// The scene's folder, read only.
     pub scene_dir: PathBuf,
@@ -301,7 +302,7 @@ pub trait Backend: Send + Sync {
     fn preflight<'a>(
         &'a self,
         scene_dir: &'a Path,
-        spec: &'a Spec,
+        spec: &'a ExpandedSpec,
     ) -> BoxFuture<'a, Result<(), BackendError>>;
     /// Renders one unit; answers the path, within `out_dir`, of the one file it wrote.
     fn render<'a>(

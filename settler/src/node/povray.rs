@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
 use contracts::spec::{Engine, ExpandedSpec};
 use futures::future::BoxFuture;
+use tokio::sync::OnceCell;
 
 use super::sandbox::{End, Limits, Outcome, Run, Sandbox};
 use super::{Backend, BackendError, BackendInfo, Progress, RenderRequest};
 use lines::{
-    STEM, clock_arguments, is_chatter, picture_name, progress_in, render_arguments,
-    scene_arguments, version_in,
+    STEM, cause_in, clock_arguments, picture_name, progress_in, render_arguments, scene_arguments,
+    version_in,
 };
 
 /// The name under which nodes offer it and specs ask for it.
@@ -27,8 +27,6 @@ const PREFLIGHT_WALL: Duration = Duration::from_secs(120);
 const PREFLIGHT_SIZE: (u32, u32) = (16, 9);
 /// Beside 16 bytes a pixel the renderer may write this much into one file.
 const FILE_SLACK: u64 = 64 << 20;
-/// Lines of the renderer's talk that stand in the problem.
-const PROBLEM_LINES: usize = 4;
 
 /// What the operator grants the renderer.
 #[derive(Debug)]
@@ -164,7 +162,7 @@ impl Povray {
         }
         Err(BackendError::Scene(format!(
             "POV-Ray ended without an error and without a picture; it said: {}",
-            last_words(&outcome)
+            cause_in(&outcome.last_lines)
         )))
     }
 
@@ -178,7 +176,7 @@ impl Povray {
                 on_progress(thousandths);
                 false
             }
-            None => !is_chatter(line),
+            None => true,
         };
         self.sandbox().await?.run(run, &mut on_line).await.map_err(unavailable)
     }
@@ -203,13 +201,6 @@ fn io_error(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Backend
     move |source| BackendError::Io { action, source }
 }
 
-/// The last lines in the creator's terms: the scene's own paths, not those of the sandbox.
-fn last_words(outcome: &Outcome) -> String {
-    let skip = outcome.last_lines.len().saturating_sub(PROBLEM_LINES);
-    let lines: Vec<&str> = outcome.last_lines[skip..].iter().map(|line| line.trim()).collect();
-    if lines.is_empty() { "nothing".into() } else { lines.join(" | ").replace("/in/", "") }
-}
-
 fn ended_well(outcome: &Outcome, wall: Duration) -> Result<(), BackendError> {
     match outcome.end {
         End::Done => Ok(()),
@@ -218,7 +209,7 @@ fn ended_well(outcome: &Outcome, wall: Duration) -> Result<(), BackendError> {
         End::NotStarted => Err(unavailable(format!(
             "POV-Ray did not start: it is not installed in /usr, or the memory limit is too \
              small; it said: {}",
-            last_words(outcome)
+            cause_in(&outcome.last_lines)
         ))),
         End::Failed(code) => {
             let hint = if outcome.last_lines.iter().any(|line| line.contains("Cannot open")) {
@@ -228,7 +219,7 @@ fn ended_well(outcome: &Outcome, wall: Duration) -> Result<(), BackendError> {
             };
             Err(BackendError::Scene(format!(
                 "POV-Ray ended with {code}; it said: {}{hint}",
-                last_words(outcome)
+                cause_in(&outcome.last_lines)
             )))
         }
     }

@@ -97,11 +97,16 @@ pub struct Sandbox {
 impl Sandbox {
     /// Starts `true` in a sandbox, so that a machine without namespaces is found out before work.
     pub async fn probe() -> Result<Sandbox, SandboxError> {
-        let caller = std::fs::metadata("/proc/self").map_err(io_error("reading the own uid"))?.uid();
+        let caller =
+            std::fs::metadata("/proc/self").map_err(io_error("reading the own uid"))?.uid();
         let sandbox = Sandbox { caller };
         let folder = tempfile::tempdir().map_err(io_error("making a folder for the probe"))?;
-        let limits =
-            Limits { wall: PROBE_WALL, cpu: PROBE_WALL, memory_bytes: 1 << 31, file_bytes: 1 << 20 };
+        let limits = Limits {
+            wall: PROBE_WALL,
+            cpu: PROBE_WALL,
+            memory_bytes: 1 << 31,
+            file_bytes: 1 << 20,
+        };
         let run = Run {
             program: "true",
             arguments: &[],
@@ -251,13 +256,8 @@ mod tests {
         let (input, output) = (folder.join("in"), folder.join("out"));
         std::fs::create_dir_all(&input).unwrap();
         std::fs::create_dir_all(&output).unwrap();
-        let run = Run {
-            program: "sh",
-            arguments: &arguments,
-            input: &input,
-            output: &output,
-            limits,
-        };
+        let run =
+            Run { program: "sh", arguments: &arguments, input: &input, output: &output, limits };
         sandbox.run(&run, &mut |_| true).await.unwrap()
     }
 

@@ -3,6 +3,8 @@ use contracts::spec::{Animation, ExpandedSpec, Format};
 
 /// The base name of the picture inside the output folder.
 pub(super) const STEM: &str = "frame";
+/// Lines that stand in the problem when none of them names a file.
+const CAUSE_LINES: usize = 4;
 
 /// Scene and library paths: includes are found beside the entry and at the scene's root.
 pub(super) fn scene_arguments(spec: &ExpandedSpec) -> Vec<String> {
@@ -11,8 +13,8 @@ pub(super) fn scene_arguments(spec: &ExpandedSpec) -> Vec<String> {
         arguments.push(format!("+L/in/{folder}"));
     }
     arguments.push("+L/in".into());
-    // No window, and only errors and progress on stderr.
-    arguments.extend(["-D", "-GA", "-P"].map(str::to_owned));
+    // No window, no pause; of its talk only errors and progress.
+    arguments.extend(["-D", "-P", "-GD", "-GR", "-GS", "-GW"].map(str::to_owned));
     arguments
 }
 
@@ -73,13 +75,25 @@ pub(super) fn progress_in(line: &str) -> Option<u16> {
     u16::try_from(thousandths.min(1000)).ok()
 }
 
-/// Lines that say nothing about a failure: they would push the cause out of the kept ones.
-pub(super) fn is_chatter(line: &str) -> bool {
-    const STARTS: [&str; 8] = [
-        "Parsing", "Loaded", "Elapsed", "Preset", "==== [", "-----", "povray: cannot open the",
-        "POV-Ray finished",
-    ];
-    STARTS.iter().any(|start| line.trim_start().starts_with(start))
+/// The cause of a failure in the creator's terms: from the last `File '..' line` on, without the
+/// sandbox's paths. POV-Ray breaks lines at 79 columns; those that begin with a space go on.
+pub(super) fn cause_in(lines: &[String]) -> String {
+    const EMPTY_WORDS: [&str; 4] =
+        ["Fatal error in parser", "Render failed", "POV-Ray finished", "==== ["];
+    let says = |line: &&String| !EMPTY_WORDS.iter().any(|start| line.starts_with(start));
+    let from = match lines.iter().rposition(|line| line.starts_with("File '")) {
+        Some(from) => from,
+        None => lines.len().saturating_sub(CAUSE_LINES),
+    };
+    let mut cause = String::new();
+    for line in lines[from..].iter().filter(says) {
+        if !cause.is_empty() && !line.starts_with(' ') {
+            cause.push_str("; ");
+        }
+        cause.push_str(line);
+    }
+    let cause = cause.replace("/in/", "");
+    if cause.is_empty() { "nothing".into() } else { cause }
 }
 
 /// "POV-Ray 3.7.0.10.unofficial" -> "3.7.0.10".

@@ -94,16 +94,18 @@ fn presets_and_formats_become_arguments() {
     let line = |format, preset| render_arguments(&spec(format, preset), 3, 2).join(" ");
     assert_eq!(
         line(Format::Png8, Preset::Standard),
-        "+I/in/s.pov +L/in -D -GA -P +O/out/frame.png +FN8 +W64 +H36 +A0.100 +AM2 +R3 +WT2 \
+        "+I/in/s.pov +L/in -D -P -GD -GR -GS -GW +O/out/frame.png +FN8 +W64 +H36 +A0.100 +AM2 +R3 +WT2 \
          +KFI1 +KFF12 +SF3 +EF3"
     );
     assert!(line(Format::Png16, Preset::Final).contains("+FN16 +W64 +H36 +A0.030 +AM2 +R4 +WT2"));
     assert!(line(Format::Jpg, Preset::Draft).contains("frame.jpg +FJ +W64 +H36 -A +WT2"));
     let mut spec = spec(Format::Png8, Preset::Draft);
     spec.entry = "shots/a/s.pov".into();
-    assert!(render_arguments(&spec, 3, 2).join(" ").starts_with(
-        "+I/in/shots/a/s.pov +L/in/shots/a +L/in"
-    ));
+    assert!(
+        render_arguments(&spec, 3, 2)
+            .join(" ")
+            .starts_with("+I/in/shots/a/s.pov +L/in/shots/a +L/in")
+    );
 }
 
 #[test]
@@ -122,6 +124,19 @@ fn talk_is_read() {
     assert_eq!(progress_in("Rendered 57600 of 57600 pixels (100%)"), Some(1000));
     assert_eq!(progress_in("Rendered 0 of 0 pixels"), None);
     assert_eq!(progress_in("Parsing 12 tokens"), None);
+    let lines = [
+        "Project.",
+        "File '/in/a/s.pov' line 1: Parse Error: No matching } in 'sphere',",
+        " End of File found instead",
+        "Fatal error in parser: Cannot parse input.",
+        "Render failed",
+    ];
+    assert_eq!(
+        cause_in(&lines.map(str::to_owned)),
+        "File 'a/s.pov' line 1: Parse Error: No matching } in 'sphere', End of File found instead"
+    );
+    assert_eq!(cause_in(&["Out of memory.".to_owned()]), "Out of memory.");
+    assert_eq!(cause_in(&[]), "nothing");
     assert_eq!(version_in("POV-Ray 3.7.0.10.unofficial").as_deref(), Some("3.7.0.10"));
     assert_eq!(version_in("POV-Ray 3.8.0-beta.2"), Some("3.8".into()));
     assert_eq!(version_in("POV-Ray finished"), None);
