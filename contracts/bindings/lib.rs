@@ -50,3 +50,8 @@ mod generated {
     );
 }
 pub use generated::{LegacyRndr, RenderEscrow};
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod samples;

@@ -126,3 +126,6 @@ fn block_mean(pixels: &Pixels, x: u32, y: u32, k: u32) -> [u8; 3] {
     // A mean of bytes is a byte.
     sums.map(|sum| u8::try_from((sum + count / 2) / count).unwrap_or(u8::MAX))
 }
+
+#[cfg(test)]
+mod tests;

@@ -120,3 +120,6 @@ pub fn preview_hash(job_id: JobId, unit: u32, reduced: &Reduced) -> B256 {
     );
     keccak256(words.abi_encode())
 }
+
+#[cfg(test)]
+mod tests;

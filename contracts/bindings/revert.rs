@@ -119,3 +119,6 @@ pub fn snake_case(name: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

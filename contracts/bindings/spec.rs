@@ -345,10 +345,10 @@ fn check_animation(animation: &Animation, frames: &Frames, problems: &mut Proble
         let hint = format!("write a number from 1 to {MAX_FPS}, such as 24");
         problems.add("animation.fps", format!("{fps} is outside 1 to {MAX_FPS}"), hint);
     }
-    // POV-Ray reads a first frame between 0 and 1 as a share of the animation.
-    if first < 1 {
-        let hint = "number the animation from 1; POV-Ray reads 0 as a share, not as a frame";
-        problems.add("animation.first", format!("frame {first} is below 1"), hint);
+    // POV-Ray 3.7 takes negative numbers and then renders fewer frames than asked.
+    if first < 0 {
+        let hint = "number the animation from 0 or 1; POV-Ray loses negative frames";
+        problems.add("animation.first", format!("frame {first} is below 0"), hint);
     }
     if last < first {
         let hint = "write the last frame of the whole animation";
