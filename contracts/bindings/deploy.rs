@@ -35,7 +35,7 @@ pub enum DeployError {
          gas money and the chain id"
     )]
     Refused { source: Box<alloy::contract::Error> },
-    #[error("the chain node did not answer within {} s; check its address", ANSWER_WITHIN.as_secs())]
+    #[error("the chain node did not answer within {ANSWER_WITHIN:?}; check its address")]
     Silent,
     #[error(
         "transaction {tx} was sent and not seen mined ({source}); look it up before trying again"

@@ -52,6 +52,6 @@ mod generated {
 pub use generated::{LegacyRndr, RenderEscrow};
 
 #[cfg(test)]
-mod golden;
+mod golden_tests;
 #[cfg(test)]
 mod samples;

@@ -58,7 +58,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn leaves(count: usize) -> Vec<B256> {
-        (0..count).map(|i| leaf(B256::from([i as u8; 32]))).collect()
+        (0..count).map(|i| leaf(B256::from([u8::try_from(i).unwrap(); 32]))).collect()
     }
 
     proptest! {

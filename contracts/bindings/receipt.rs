@@ -31,7 +31,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The EIP-712 digest that the node signs, which is also the value of its leaf in `receipts_root`.
+    /// The EIP-712 digest that the node signs; also the value of its leaf in `receipts_root`.
     pub fn digest(&self, domain: &Eip712Domain) -> B256 {
         let signed = signing::Receipt {
             jobId: self.job_id,

@@ -1,6 +1,7 @@
 //! pure: what a revert of the escrow says: its name, its figures, a stable code, and what to do.
 
 use alloy::dyn_abi::{DynSolValue, ErrorExt};
+use alloy::json_abi::Error as AbiError;
 use alloy::primitives::hex;
 use alloy::sol_types::{Panic, Revert, SolError};
 use serde::Serialize;
@@ -41,29 +42,38 @@ pub fn explain_revert(data: &[u8]) -> RevertReason {
     if let Ok(panic) = Panic::abi_decode(data) {
         return RevertReason::plain("panic", format!("the contract stopped itself: {panic}"));
     }
-    named(data).unwrap_or_else(|| {
-        let head = hex::encode_prefixed(&data[..data.len().min(4)]);
-        let detail = format!("the call reverted with an error this program does not know ({head})");
-        RevertReason::plain(UNKNOWN, detail)
-    })
+    let errors = RenderEscrow::abi::errors();
+    match errors.values().flatten().find(|error| data.starts_with(&error.selector().0)) {
+        Some(error) => named(error, data),
+        None => {
+            let head = hex::encode_prefixed(&data[..data.len().min(4)]);
+            let detail =
+                format!("the call reverted with an error unknown to this program ({head})");
+            RevertReason::plain(UNKNOWN, detail)
+        }
+    }
 }
 
-fn named(data: &[u8]) -> Option<RevertReason> {
-    let errors = RenderEscrow::abi::errors();
-    let error = errors.values().flatten().find(|error| data.starts_with(&error.selector().0))?;
-    let decoded = error.decode_error(data).ok()?;
-    let inputs = error.inputs.iter().zip(&decoded.body);
-    let fields: Vec<_> = inputs.map(|(input, value)| field(&input.name, value)).collect();
-    let figures: Vec<String> =
-        fields.iter().map(|(name, value)| format!("{name} {value}")).collect();
+/// One of the escrow's own errors, with its figures when they can be read.
+fn named(error: &AbiError, data: &[u8]) -> RevertReason {
     let code = snake_case(error.name.rsplit('_').next().unwrap_or(&error.name));
     let words = code.replace('_', " ");
+    let (fields, figures) = match error.decode_error(data) {
+        Ok(decoded) => {
+            let inputs = error.inputs.iter().zip(&decoded.body);
+            let fields: Vec<_> = inputs.map(|(input, value)| field(&input.name, value)).collect();
+            let each: Vec<_> =
+                fields.iter().map(|(name, value)| format!("{name} {value}")).collect();
+            (fields, each.join(", "))
+        }
+        Err(problem) => (Vec::new(), format!("its figures cannot be read: {problem}")),
+    };
     let detail = if figures.is_empty() {
         format!("the contract refused: {words}")
     } else {
-        format!("the contract refused: {words} ({})", figures.join(", "))
+        format!("the contract refused: {words} ({figures})")
     };
-    Some(RevertReason { code, name: error.name.clone(), fields, detail })
+    RevertReason { code, name: error.name.clone(), fields, detail }
 }
 
 impl RevertReason {

@@ -20,7 +20,8 @@ pub fn word() -> impl Strategy<Value = U256> {
 }
 
 pub fn amount() -> impl Strategy<Value = Amount> {
-    (0..=Amount::MAX.base()).prop_map(|base| Amount::from_base(base).unwrap())
+    (0..=Amount::MAX.base())
+        .prop_map(|base| Amount::from_base(base).expect("the range ends at the largest"))
 }
 
 pub fn time() -> impl Strategy<Value = u64> {

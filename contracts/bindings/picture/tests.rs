@@ -51,7 +51,7 @@ fn blocks_are_rounded_means_and_cut_at_the_edge() {
     let pixels = Pixels::new(3, 1, 1, 8, vec![1, 2, 9]).unwrap();
     assert_eq!(reduce(&pixels).unwrap().rgb8, [2, 2, 2, 9, 9, 9]);
     // 2 x 2 RGBA: alpha plays no part; means 1.25 -> 1, 2.5 -> 3, 255.
-    let bytes = vec![
+    let bytes = [
         [1, 1, 255, 0],
         [1, 2, 255, 9],
         [1, 3, 255, 99],

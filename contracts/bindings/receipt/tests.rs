@@ -9,7 +9,7 @@ const JOB: JobId = B256::repeat_byte(0x11);
 
 fn picture(w: u32, h: u32, channels: u8, bits: u8) -> Pixels {
     let len = w as usize * h as usize * usize::from(channels) * usize::from(bits / 8);
-    let bytes = (0..len).map(|i| (i * 7 % 256) as u8).collect();
+    let bytes = (0..len).map(|i| u8::try_from(i * 7 % 256).unwrap()).collect();
     Pixels::new(w, h, channels, bits, bytes).unwrap()
 }
 

@@ -12,7 +12,7 @@ fn file(name: &str) -> FileId<'_> {
 }
 
 fn plain(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * 31 % 251) as u8).collect()
+    (0..len).map(|i| u8::try_from(i * 31 % 251).unwrap()).collect()
 }
 
 proptest! {
