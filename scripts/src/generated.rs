@@ -1,9 +1,10 @@
 //! Files that are generated and checked in: writes them, or compares them byte for byte.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use foundry_compilers::artifacts::remappings::Remapping;
 use foundry_compilers::artifacts::{Settings, SettingsMetadata, SolcInput, SolcLanguage, Source};
 use foundry_compilers::compilers::solc::Solc;
@@ -142,8 +143,13 @@ fn settle_difference(
     mode: Mode,
     write_command: &str,
 ) -> Result<()> {
-    let is = std::fs::read_to_string(root.join(path)).unwrap_or_default();
     let shown = path.display();
+    ensure!(!text.is_empty(), "{shown} would be empty: what generates it printed nothing");
+    let is = match std::fs::read_to_string(root.join(path)) {
+        Ok(is) => is,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
+    };
     match (first_difference(&is, text), mode) {
         (None, _) => println!("{shown} is up to date"),
         (Some(_), Mode::Write) => {
@@ -207,7 +213,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = Path::new("made/it.json");
         let settle = |text, mode| settle_difference(folder.path(), path, text, mode, "make it");
-        assert!(settle("one", Mode::Check).is_err());
+        assert!(settle("one", Mode::Check).is_err(), "a missing file is a difference");
+        assert!(settle("", Mode::Check).is_err(), "nothing equals a missing file, and is wrong");
         settle("one", Mode::Write).expect("written");
         settle("one", Mode::Check).expect("equal");
         let message = settle("onf", Mode::Check).expect_err("differs").to_string();

@@ -39,9 +39,10 @@ pub fn narrowing_as(house: &House) -> Vec<Finding> {
     })
 }
 
+/// What the chain said is never skipped: an indexer that skips lies.
 pub fn dropped_decode(house: &House) -> Vec<Finding> {
     by_line(house, |s, code| {
-        let reads_chain = s.path.starts_with("contracts/") || s.path.starts_with("indexer/");
+        let reads_chain = s.path == "contracts/bindings/event.rs" || s.path.starts_with("indexer/");
         (reads_chain && code.contains(".ok()?")).then(|| "`.ok()?` swallows an error".to_owned())
     })
 }
