@@ -1,4 +1,5 @@
--- What the chain said: written by the indexer alone. Every row hangs from its block, so a rewind is one DELETE.
+-- What the chain said: written by the indexer alone.
+-- Every row hangs from its block, so a rewind is one DELETE.
 
 -- The one escrow this store follows, fixed at first start.
 CREATE TABLE escrows (
@@ -12,7 +13,8 @@ CREATE TABLE escrows (
 );
 
 -- Canonical blocks; the newest row is the cursor. Sparse below finalized, dense above it.
--- digest: running digest d[n] = keccak(d[n-1] || block hash || log leaves), only moved by blocks that hold events of ours.
+-- digest: running digest d[n] = keccak(d[n-1] || block hash || log leaves), only moved by blocks
+-- that hold events of ours.
 -- verified: how the block's logs were proven: bloom, receipts or logs_only.
 CREATE TABLE blocks (
     block BIGINT NOT NULL PRIMARY KEY,
@@ -32,7 +34,11 @@ CREATE TABLE heads (
 );
 
 -- One typed row per event of the escrow, in all its fields; columns an event kind lacks are NULL.
--- Amounts are base units padded to 29 digits, masks and hashes 32 bytes. The order of an Opened event is in job_orders.
+-- account: whose free balance the event moves; free and seq are that account's afterwards.
+-- counterparty: the other one named.
+-- at: window end or work deadline. hash: reason hash or revealed key.
+-- Amounts are base units padded to 29 digits, masks and hashes 32 bytes. The order of an Opened
+-- event is in job_orders.
 CREATE TABLE events (
     block BIGINT NOT NULL REFERENCES blocks (block) ON DELETE CASCADE,
     log_index BIGINT NOT NULL,
@@ -82,8 +88,9 @@ CREATE TABLE job_orders (
     quote_hash BYTEA NOT NULL,
     salt BYTEA NOT NULL
 );
-CREATE INDEX job_orders_by_payer ON job_orders (payer, block);
-CREATE INDEX job_orders_by_block ON job_orders (block);
+CREATE INDEX job_orders_by_payer ON job_orders (payer, block, job_id);
+CREATE INDEX job_orders_by_settler ON job_orders (settler);
+CREATE INDEX job_orders_by_block ON job_orders (block, job_id);
 
 -- Each lot seen in a Released or Committed event: its preimage.
 CREATE TABLE lots (
@@ -112,7 +119,8 @@ CREATE TABLE account_states (
 );
 CREATE INDEX account_states_by_block ON account_states (block);
 
--- work_deadline: the order's, or the earlier one that a close request put in its place; close_requested is 0 or 1.
+-- A job's money after an event. work_deadline: the order's, or the earlier one that a close request
+-- put in its place; close_requested is 0 or 1.
 CREATE TABLE job_states (
     job_id BYTEA NOT NULL,
     block BIGINT NOT NULL REFERENCES blocks (block) ON DELETE CASCADE,
@@ -129,7 +137,8 @@ CREATE TABLE job_states (
 );
 CREATE INDEX job_states_by_block ON job_states (block);
 
--- status: committed, approved, settled, lapsed or released. lot_key: the key that settle revealed.
+-- A lot after an event. status: committed, approved, settled, lapsed or released. lot_key: the key
+-- that settle revealed.
 CREATE TABLE lot_states (
     lot_hash BYTEA NOT NULL,
     block BIGINT NOT NULL REFERENCES blocks (block) ON DELETE CASCADE,

@@ -1,12 +1,14 @@
--- Work done off chain: written by the settler alone. No row here has a foreign key into chain rows: a rewind must not lose work.
+-- Work done off chain: written by the settler alone.
+-- No row here has a foreign key into chain rows: a rewind must not lose work.
 
 -- Nodes that registered at the door; token_hash is the keccak256 of the bearer token of the door.
 CREATE TABLE nodes (
     node BYTEA NOT NULL PRIMARY KEY,
-    token_hash BYTEA NOT NULL,
+    token_hash BYTEA NOT NULL UNIQUE,
     registered_at BIGINT NOT NULL,
     seen_at BIGINT NOT NULL
 );
+-- What a node can run. Machines of one kernel class render a unit to the same pixels.
 CREATE TABLE node_backends (
     node BYTEA NOT NULL REFERENCES nodes (node),
     backend TEXT NOT NULL,
@@ -15,7 +17,8 @@ CREATE TABLE node_backends (
     PRIMARY KEY (node, backend)
 );
 
--- A lease: some units of one 256-unit word of a job, for one node, until expires_at. It becomes at most one lot.
+-- A lease: some units of one 256-unit word of a job, for one node, until expires_at. It becomes at
+-- most one lot.
 -- state: active, accepted, expired, failed.
 CREATE TABLE leases (
     lease_id TEXT NOT NULL PRIMARY KEY,
@@ -29,7 +32,8 @@ CREATE TABLE leases (
 CREATE INDEX leases_by_state ON leases (state, expires_at);
 CREATE INDEX leases_by_job ON leases (job_id);
 
--- Attempts at units, one row each; its state is that of its lease and of its lot. progress: thousandths rendered. problem: why this unit failed.
+-- Attempts at units, one row each; its state is that of its lease and of its lot. progress:
+-- thousandths rendered. problem: why this unit failed.
 CREATE TABLE attempts (
     job_id BYTEA NOT NULL,
     unit BIGINT NOT NULL,
@@ -41,7 +45,8 @@ CREATE TABLE attempts (
 );
 CREATE INDEX attempts_by_lease ON attempts (lease_id);
 
--- Receipts of accepted attempts with the hashes inside them, and where the files are (objects by keccak256).
+-- Receipts of accepted attempts with the hashes inside them, and where the files are (objects by
+-- keccak256).
 CREATE TABLE receipts (
     job_id BYTEA NOT NULL,
     unit BIGINT NOT NULL,
@@ -61,15 +66,17 @@ CREATE TABLE receipts (
     stored_hash BYTEA NOT NULL,
     stored_size BIGINT NOT NULL,
     preview_object BYTEA NOT NULL,
-    PRIMARY KEY (job_id, unit, attempt)
+    PRIMARY KEY (job_id, unit, attempt),
+    FOREIGN KEY (job_id, unit, attempt) REFERENCES attempts (job_id, unit, attempt)
 );
 CREATE INDEX receipts_by_lot ON receipts (lot_hash);
 
--- Lots the settler accepted, with its signed Acceptance; lot_key is sealed at rest under the settler's key.
+-- Lots the settler accepted, with its signed Acceptance; lot_key is sealed at rest under the
+-- settler's key.
 CREATE TABLE lot_drafts (
     lot_hash BYTEA NOT NULL PRIMARY KEY,
     job_id BYTEA NOT NULL,
-    lease_id TEXT NOT NULL REFERENCES leases (lease_id),
+    lease_id TEXT NOT NULL UNIQUE REFERENCES leases (lease_id),
     node BYTEA NOT NULL,
     word BIGINT NOT NULL,
     mask BYTEA NOT NULL,
@@ -82,8 +89,10 @@ CREATE TABLE lot_drafts (
 );
 CREATE INDEX lot_drafts_by_job ON lot_drafts (job_id);
 
--- Intents to change the chain: stored before anything is sent. subject: the lot hash, lots hash or job id acted on.
--- state: waiting (not signed yet), unknown (signed, maybe sent), done (the index shows the effect), parked (needs a person; see problem).
+-- Intents to change the chain: stored before anything is sent. subject: the lot hash, lots hash or
+-- job id acted on.
+-- state: waiting (not signed yet), unknown (signed, maybe sent), done (the index shows the effect),
+-- parked (needs a person; see problem).
 CREATE TABLE outbox (
     intent_id BIGINT NOT NULL PRIMARY KEY,
     action TEXT NOT NULL,

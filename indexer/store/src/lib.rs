@@ -1,1 +1,109 @@
-//! placeholder
+//! The store: the only SQL in the house, and the files; hands out one reader and three writers.
+
+use std::path::Path;
+
+pub mod accounts;
+pub mod blocks;
+mod columns;
+mod dialect;
+pub mod entries;
+mod error;
+pub mod events;
+pub mod extend;
+pub mod jobs;
+pub mod leases;
+mod migrate;
+pub mod nodes;
+pub mod objects;
+pub mod orders;
+pub mod outbox;
+pub mod receipts;
+pub mod scenes;
+pub mod specs;
+mod terms;
+#[cfg(test)]
+mod testing;
+mod values;
+
+pub use accounts::AccountState;
+pub use blocks::{Block, Escrow, Head, Reorg, Tag, Verified};
+pub use entries::{Entry, entries_of};
+pub use error::{Error, Result};
+pub use events::EventRow;
+pub use extend::Step;
+pub use jobs::{JobFilter, JobOrder, JobState, LotRow, LotState, LotStatus};
+pub use leases::{Attempt, Lease, LeaseState};
+pub use nodes::{Node, NodeBackend};
+pub use objects::Objects;
+pub use orders::{Approval, CloseRequest, IntakeOrder, Rejection};
+pub use outbox::{Action, Intent, IntentState, SentTx};
+pub use receipts::{LotDraft, ReceiptRow};
+pub use scenes::Scene;
+pub use specs::{Quote, Spec};
+
+/// One database and one folder of objects. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pool: dialect::Pool,
+    objects: Objects,
+}
+
+/// Reads everything, writes nothing.
+#[derive(Clone)]
+pub struct Reader {
+    pool: dialect::Pool,
+}
+
+/// Writes what the chain said; for the indexer alone.
+#[derive(Clone)]
+pub struct ChainWriter {
+    pool: dialect::Pool,
+}
+
+/// Writes what payers and callers handed in; for the API alone.
+#[derive(Clone)]
+pub struct IntakeWriter {
+    pool: dialect::Pool,
+}
+
+/// Writes work done off chain and the outbox; for the settler alone.
+#[derive(Clone)]
+pub struct WorkWriter {
+    pool: dialect::Pool,
+}
+
+impl Store {
+    /// Opens and migrates. `url` is `sqlite:/path/file.db` (made when missing) or
+    /// `postgres://user@host/database` (must exist); `objects` is a folder, made when missing.
+    /// Several processes may do so at once.
+    pub async fn open(url: &str, objects: &Path) -> Result<Self> {
+        let pool = dialect::Pool::open(url).await?;
+        migrate::migrate(&pool).await?;
+        Ok(Self { pool, objects: Objects::open(objects).await? })
+    }
+
+    pub fn reader(&self) -> Reader {
+        Reader { pool: self.pool.clone() }
+    }
+
+    pub fn chain_writer(&self) -> ChainWriter {
+        ChainWriter { pool: self.pool.clone() }
+    }
+
+    pub fn intake(&self) -> IntakeWriter {
+        IntakeWriter { pool: self.pool.clone() }
+    }
+
+    pub fn work(&self) -> WorkWriter {
+        WorkWriter { pool: self.pool.clone() }
+    }
+
+    pub fn objects(&self) -> Objects {
+        self.objects.clone()
+    }
+
+    /// Closes every connection of this store and its handles; later calls fail.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

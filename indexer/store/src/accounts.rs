@@ -1,0 +1,54 @@
+//! Account snapshots: an account's free balance after each event that moved it.
+
+use alloy::primitives::Address;
+use contracts::Amount;
+use serde::Serialize;
+
+use crate::Reader;
+use crate::error::Result;
+use crate::values::{Row, Value, values};
+
+/// An account as an event left it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AccountState {
+    pub account: Address,
+    pub block: u64,
+    pub log_index: u64,
+    pub free: Amount,
+    pub seq: u64,
+}
+
+impl Reader {
+    /// The account now; None when no event has named it as its account.
+    pub async fn account(&self, account: Address) -> Result<Option<AccountState>> {
+        let sql = "SELECT account, block, log_index, free, seq FROM account_states \
+                   WHERE account = $1 ORDER BY block DESC, log_index DESC LIMIT 1";
+        self.pool.one(sql, values![account]).await?.as_ref().map(account_from).transpose()
+    }
+
+    /// Every account now, by address.
+    pub async fn accounts(&self) -> Result<Vec<AccountState>> {
+        let sql = "SELECT account, block, log_index, free, seq FROM account_states s \
+                   WHERE (s.block, s.log_index) = (SELECT n.block, n.log_index \
+                   FROM account_states n WHERE n.account = s.account \
+                   ORDER BY n.block DESC, n.log_index DESC LIMIT 1) ORDER BY account";
+        self.pool.all(sql, vec![]).await?.iter().map(account_from).collect()
+    }
+}
+
+pub(crate) const INSERT_ACCOUNTS: &str =
+    "INSERT INTO account_states (account, block, log_index, free, seq) VALUES";
+
+pub(crate) fn account_values(state: &AccountState) -> Vec<Value> {
+    values![state.account, state.block, state.log_index, state.free, state.seq]
+}
+
+fn account_from(row: &Row) -> Result<AccountState> {
+    Ok(AccountState {
+        account: row.get("account")?,
+        block: row.get("block")?,
+        log_index: row.get("log_index")?,
+        free: row.get("free")?,
+        seq: row.get("seq")?,
+    })
+}

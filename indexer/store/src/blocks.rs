@@ -1,0 +1,170 @@
+//! The stored chain: the escrow followed, its blocks, the chain's heads, the journal of reorgs.
+
+use alloy::primitives::{Address, B256};
+use serde::Serialize;
+
+use crate::Reader;
+use crate::error::Result;
+use crate::values::{Row, Value, values, words};
+
+/// The one escrow that a store follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Escrow {
+    pub address: Address,
+    pub chain_id: u64,
+    pub genesis_hash: B256,
+    pub token: Address,
+    pub symbol: String,
+    pub decimals: u8,
+    pub deploy_block: u64,
+}
+
+/// How a block's logs were proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verified {
+    Bloom,
+    Receipts,
+    LogsOnly,
+}
+words!(Verified { Bloom = "bloom", Receipts = "receipts", LogsOnly = "logs_only" });
+
+/// A canonical block; `digest` is the running digest after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Block {
+    pub number: u64,
+    pub hash: B256,
+    pub parent_hash: B256,
+    pub mined_at: i64,
+    pub verified: Verified,
+    pub digest: B256,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tag {
+    Latest,
+    Safe,
+    Finalized,
+}
+words!(Tag { Latest = "latest", Safe = "safe", Finalized = "finalized" });
+
+/// One of the chain's own heads as last seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Head {
+    pub tag: Tag,
+    pub block: u64,
+    pub hash: B256,
+    pub seen_at: i64,
+}
+
+/// A rewind: the chain left `old` and went on from `fork`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reorg {
+    pub reorg_id: i64,
+    pub at: i64,
+    pub fork_block: u64,
+    pub fork_hash: B256,
+    pub old_block: u64,
+    pub old_hash: B256,
+}
+
+impl Reader {
+    /// The escrow of this store; None before the indexer's first start.
+    pub async fn escrow(&self) -> Result<Option<Escrow>> {
+        self.pool.one(SELECT_ESCROW, vec![]).await?.as_ref().map(escrow_from).transpose()
+    }
+
+    /// The newest stored block: the cursor.
+    pub async fn tip(&self) -> Result<Option<Block>> {
+        self.pool.one(SELECT_TIP, vec![]).await?.as_ref().map(block_from).transpose()
+    }
+
+    pub async fn block(&self, number: u64) -> Result<Option<Block>> {
+        let sql = "SELECT block, hash, parent_hash, mined_at, verified, digest FROM blocks \
+                   WHERE block = $1";
+        self.pool.one(sql, values![number]).await?.as_ref().map(block_from).transpose()
+    }
+
+    /// The nearest stored block; below finalized not every number has one.
+    pub async fn block_at_or_below(&self, number: u64) -> Result<Option<Block>> {
+        let sql = "SELECT block, hash, parent_hash, mined_at, verified, digest FROM blocks \
+                   WHERE block <= $1 ORDER BY block DESC LIMIT 1";
+        self.pool.one(sql, values![number]).await?.as_ref().map(block_from).transpose()
+    }
+
+    pub async fn heads(&self) -> Result<Vec<Head>> {
+        let sql = "SELECT tag, block, hash, seen_at FROM heads ORDER BY block DESC, tag";
+        self.pool.all(sql, vec![]).await?.iter().map(head_from).collect()
+    }
+
+    /// The newest reorgs first.
+    pub async fn reorgs(&self, limit: u32) -> Result<Vec<Reorg>> {
+        let sql = "SELECT reorg_id, at, fork_block, fork_hash, old_block, old_hash FROM reorgs \
+                   ORDER BY reorg_id DESC LIMIT $1";
+        self.pool.all(sql, values![limit]).await?.iter().map(reorg_from).collect()
+    }
+}
+
+pub(crate) const SELECT_ESCROW: &str = "SELECT address, chain_id, genesis_hash, token, symbol, \
+     decimals, deploy_block FROM escrows ORDER BY address LIMIT 1";
+
+pub(crate) const SELECT_TIP: &str = "SELECT block, hash, parent_hash, mined_at, verified, \
+     digest FROM blocks ORDER BY block DESC LIMIT 1";
+
+pub(crate) const INSERT_BLOCKS: &str =
+    "INSERT INTO blocks (block, hash, parent_hash, mined_at, verified, digest) VALUES";
+
+pub(crate) fn block_values(block: &Block) -> Vec<Value> {
+    values![
+        block.number,
+        block.hash,
+        block.parent_hash,
+        block.mined_at,
+        block.verified,
+        block.digest,
+    ]
+}
+
+pub(crate) fn block_from(row: &Row) -> Result<Block> {
+    Ok(Block {
+        number: row.get("block")?,
+        hash: row.get("hash")?,
+        parent_hash: row.get("parent_hash")?,
+        mined_at: row.get("mined_at")?,
+        verified: row.word("verified")?,
+        digest: row.get("digest")?,
+    })
+}
+
+pub(crate) fn escrow_from(row: &Row) -> Result<Escrow> {
+    Ok(Escrow {
+        address: row.get("address")?,
+        chain_id: row.get("chain_id")?,
+        genesis_hash: row.get("genesis_hash")?,
+        token: row.get("token")?,
+        symbol: row.get("symbol")?,
+        decimals: row.get("decimals")?,
+        deploy_block: row.get("deploy_block")?,
+    })
+}
+
+fn head_from(row: &Row) -> Result<Head> {
+    Ok(Head {
+        tag: row.word("tag")?,
+        block: row.get("block")?,
+        hash: row.get("hash")?,
+        seen_at: row.get("seen_at")?,
+    })
+}
+
+fn reorg_from(row: &Row) -> Result<Reorg> {
+    Ok(Reorg {
+        reorg_id: row.get("reorg_id")?,
+        at: row.get("at")?,
+        fork_block: row.get("fork_block")?,
+        fork_hash: row.get("fork_hash")?,
+        old_block: row.get("old_block")?,
+        old_hash: row.get("old_hash")?,
+    })
+}

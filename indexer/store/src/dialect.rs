@@ -1,0 +1,344 @@
+//! The few words in which SQLite and Postgres differ; each query is written once for both pools.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres, SqlStr, Sqlite, SqlitePool, Transaction};
+
+use crate::error::{Error, Result};
+use crate::values::{Cell, Row, Value};
+
+/// How long a statement of SQLite waits for another process's write; ours take milliseconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for a free connection before the caller hears of it.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Reads are short and indexed; more connections than this only queue inside the database.
+const READERS: u32 = 8;
+/// Postgres: one for each kind of writer, as `rndr all` is all three in one process.
+const PG_WRITERS: u32 = 3;
+/// Postgres gives up on a statement after this many milliseconds; the longest of ours is one
+/// chunk of a backfill step.
+const PG_STATEMENT_MS: &str = "30000";
+/// Several processes may open one fresh file at once; the switch to WAL then fails at once
+/// instead of waiting, so it is tried again for about as long as a lock would be waited for.
+const OPEN_ATTEMPTS: u32 = 50;
+const OPEN_PAUSE: Duration = Duration::from_millis(100);
+/// Bound values of one statement; SQLite allows 32,766 and Postgres 65,535.
+const MAX_BINDS: usize = 30_000;
+/// Rows of one INSERT: beyond this the statement costs more to parse than its rows to write.
+const MAX_ROWS: usize = 250;
+
+#[derive(Clone)]
+pub(crate) enum Pool {
+    /// SQLite takes one writer at a time, so this process has one connection for it.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres {
+        writers: PgPool,
+        readers: PgPool,
+    },
+}
+
+/// Who writes. Transactions of one kind follow one another on both databases, also across
+/// processes, so that "look, then insert" is safe. Postgres does it by advisory locks.
+#[derive(Clone, Copy)]
+pub(crate) enum Writer {
+    Schema,
+    Chain,
+    Intake,
+    Work,
+}
+
+impl Writer {
+    /// "rndr" in ASCII, then the writer: unlikely to meet another program's lock.
+    fn advisory_lock(self) -> i64 {
+        match self {
+            Self::Schema => 0x726e_6472_0001,
+            Self::Chain => 0x726e_6472_0002,
+            Self::Intake => 0x726e_6472_0003,
+            Self::Work => 0x726e_6472_0004,
+        }
+    }
+}
+
+/// An open transaction; dropped without `commit` it leaves nothing behind.
+pub(crate) enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+macro_rules! bound {
+    ($sql:expr, $values:expr) => {{
+        let mut query = sqlx::query($sql);
+        for value in $values {
+            query = match value {
+                Value::Int(v) => query.bind(v),
+                Value::Text(v) => query.bind(v),
+                Value::Bytes(v) => query.bind(v),
+                Value::TooLarge(number) => return Err(Error::TooLarge(number)),
+            };
+        }
+        query
+    }};
+}
+
+macro_rules! fetch {
+    ($on:expr, $sql:expr, $values:expr, $row:path) => {{
+        let rows = bound!($sql, $values).fetch_all($on).await;
+        let rows = rows.map_err(|e| Error::database($sql, e))?;
+        Ok(rows.into_iter().map($row).collect())
+    }};
+}
+
+impl Pool {
+    pub async fn open(url: &str) -> Result<Self> {
+        if url.starts_with("sqlite:") {
+            for _ in 1..OPEN_ATTEMPTS {
+                match Self::open_sqlite(url).await {
+                    Err(error) if error.is_transient() => tokio::time::sleep(OPEN_PAUSE).await,
+                    done => return done,
+                }
+            }
+            return Self::open_sqlite(url).await;
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Self::open_postgres(url).await;
+        }
+        // A wrong scheme may still hold a password, so only the scheme is repeated.
+        Err(Error::Url(url.split(':').next().unwrap_or_default().to_owned()))
+    }
+
+    async fn open_sqlite(url: &str) -> Result<Self> {
+        let failed = |e| Error::Open { url: url.to_owned(), source: Box::new(e) };
+        let options = SqliteConnectOptions::from_str(url).map_err(failed)?;
+        let file = options.get_filename().to_owned();
+        // Readers and writer are separate connections: in memory each would see a database of
+        // its own.
+        if url.contains(":memory:") || url.contains("mode=memory") || file.as_os_str().is_empty() {
+            return Err(Error::Url(url.to_owned()));
+        }
+        if let Some(folder) = file.parent().filter(|f| !f.as_os_str().is_empty()) {
+            make_folder(folder).await?;
+        }
+        let options = options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true);
+        let one = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
+        let writer = one.connect_with(options.clone()).await.map_err(failed)?;
+        let many = SqlitePoolOptions::new().max_connections(READERS);
+        let many = many.acquire_timeout(ACQUIRE_TIMEOUT);
+        let readers = many.connect_lazy_with(options.pragma("query_only", "ON"));
+        Ok(Self::Sqlite { writer, readers })
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self> {
+        let shown = || match url.rsplit_once('@') {
+            Some((_, place)) => format!("postgres://...@{place}"),
+            None => url.to_owned(),
+        };
+        let failed = |e| Error::Open { url: shown(), source: Box::new(e) };
+        let options = PgConnectOptions::from_str(url).map_err(failed)?.options([
+            ("statement_timeout", PG_STATEMENT_MS),
+            ("idle_in_transaction_session_timeout", PG_STATEMENT_MS),
+        ]);
+        let pool =
+            |size| PgPoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT);
+        let writers = pool(PG_WRITERS).connect_with(options.clone()).await.map_err(failed)?;
+        let readers = pool(READERS).connect_lazy_with(options);
+        Ok(Self::Postgres { writers, readers })
+    }
+
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres { writers, readers } => {
+                readers.close().await;
+                writers.close().await;
+            }
+        }
+    }
+
+    pub async fn all(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>> {
+        match self {
+            Self::Sqlite { readers, .. } => fetch!(readers, sql, values, Row::Sqlite),
+            Self::Postgres { readers, .. } => fetch!(readers, sql, values, Row::Postgres),
+        }
+    }
+
+    /// The first row, for queries that give one at most.
+    pub async fn one(&self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>> {
+        Ok(self.all(sql, values).await?.into_iter().next())
+    }
+
+    /// As `all`, for a text that names `count` placeholders: `{}` becomes ($1, $2, ...).
+    pub async fn all_in(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>> {
+        let text = sql.replace("{}", &placeholders(1, values.len()));
+        match self {
+            Self::Sqlite { readers, .. } => {
+                let rows = bound!(AssertSqlSafe(text), values).fetch_all(readers).await;
+                let rows = rows.map_err(|e| Error::database(sql, e))?;
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Postgres { readers, .. } => {
+                let rows = bound!(AssertSqlSafe(text), values).fetch_all(readers).await;
+                let rows = rows.map_err(|e| Error::database(sql, e))?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
+    }
+
+    /// Waits its turn, then begins. Keep it short: three processes write to one SQLite file.
+    pub async fn write(&self, kind: Writer) -> Result<Tx> {
+        match self {
+            Self::Sqlite { writer, .. } => {
+                let begun = writer.begin_with("BEGIN IMMEDIATE").await;
+                Ok(Tx::Sqlite(begun.map_err(|e| Error::database("BEGIN IMMEDIATE", e))?))
+            }
+            Self::Postgres { writers, .. } => {
+                let begun = writers.begin().await.map_err(|e| Error::database("BEGIN", e))?;
+                let mut tx = Tx::Postgres(begun);
+                let lock = vec![Value::from(kind.advisory_lock())];
+                tx.execute("SELECT pg_advisory_xact_lock($1)", lock).await?;
+                Ok(tx)
+            }
+        }
+    }
+}
+
+impl Tx {
+    pub async fn all(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>> {
+        match self {
+            Self::Sqlite(tx) => fetch!(&mut **tx, sql, values, Row::Sqlite),
+            Self::Postgres(tx) => fetch!(&mut **tx, sql, values, Row::Postgres),
+        }
+    }
+
+    pub async fn one(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>> {
+        Ok(self.all(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs one statement; how many rows it touched.
+    pub async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64> {
+        self.run(SqlStr::from_static(sql), values, true).await
+    }
+
+    async fn run(&mut self, sql: SqlStr, values: Vec<Value>, keep: bool) -> Result<u64> {
+        let text = sql.clone();
+        let failed = |e| Error::database(text.as_str(), e);
+        match self {
+            Self::Sqlite(tx) => {
+                let done = bound!(sql, values).persistent(keep).execute(&mut **tx).await;
+                Ok(done.map_err(failed)?.rows_affected())
+            }
+            Self::Postgres(tx) => {
+                let done = bound!(sql, values).persistent(keep).execute(&mut **tx).await;
+                Ok(done.map_err(failed)?.rows_affected())
+            }
+        }
+    }
+
+    /// Inserts many rows with few statements. `head` is `INSERT INTO table (columns) VALUES`;
+    /// every row has one value for each column.
+    pub async fn insert(&mut self, head: &'static str, rows: Vec<Vec<Value>>) -> Result<()> {
+        let Some(width) = rows.first().map(Vec::len).filter(|width| *width > 0) else {
+            return Ok(());
+        };
+        let chunk = (MAX_BINDS / width).clamp(1, MAX_ROWS);
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let values: Vec<Vec<Value>> = rows.by_ref().take(chunk).collect();
+            let full = values.len() == chunk;
+            let lists: Vec<String> =
+                (0..values.len()).map(|row| placeholders(row * width + 1, width)).collect();
+            let text = format!("{head} {}", lists.join(", "));
+            let sql = sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(text));
+            // Only whole chunks come again; other lengths would fill the statement cache.
+            self.run(sql, values.into_iter().flatten().collect(), full).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs a text of several statements, a migration.
+    pub async fn script(&mut self, text: String) -> Result<()> {
+        let failed = |e| Error::database("migration", e);
+        let sql = sqlx::raw_sql(AssertSqlSafe(text));
+        match self {
+            Self::Sqlite(tx) => tx.execute(sql).await.map(|_| ()).map_err(failed),
+            Self::Postgres(tx) => tx.execute(sql).await.map(|_| ()).map_err(failed),
+        }
+    }
+
+    pub async fn commit(self) -> Result<()> {
+        let failed = |e| Error::database("COMMIT", e);
+        match self {
+            Self::Sqlite(tx) => tx.commit().await.map_err(failed),
+            Self::Postgres(tx) => tx.commit().await.map_err(failed),
+        }
+    }
+
+    /// The text of a migration in this database's words. Migrations are written for Postgres;
+    /// SQLite has other names for two types, and is held to types only by STRICT.
+    pub fn translate(&self, migration: &str) -> String {
+        match self {
+            Self::Postgres(_) => migration.to_owned(),
+            Self::Sqlite(_) => {
+                let words = migration.replace("BIGINT", "INTEGER").replace("BYTEA", "BLOB");
+                words.replace("\n);", "\n) STRICT, WITHOUT ROWID;")
+            }
+        }
+    }
+}
+
+pub(crate) async fn make_folder(path: &Path) -> Result<()> {
+    let made = tokio::fs::create_dir_all(path).await;
+    made.map_err(|source| Error::Folder { path: path.display().to_string(), source })
+}
+
+/// `($3, $4, $5)` for first 3 and count 3.
+fn placeholders(first: usize, count: usize) -> String {
+    let names: Vec<String> = (first..first + count).map(|n| format!("${n}")).collect();
+    format!("({})", names.join(", "))
+}
+
+pub(crate) fn sqlite_cell(row: &SqliteRow, column: &str) -> Result<Cell, sqlx::Error> {
+    use sqlx::{Row as _, TypeInfo as _, ValueRef as _};
+    let raw = row.try_get_raw(column)?;
+    if raw.is_null() {
+        return Ok(Cell::Null);
+    }
+    let kind = raw.type_info().name().to_owned();
+    match kind.as_str() {
+        "INTEGER" => Ok(Cell::Int(row.try_get(column)?)),
+        "TEXT" => Ok(Cell::Text(row.try_get(column)?)),
+        "BLOB" => Ok(Cell::Bytes(row.try_get(column)?)),
+        other => Ok(Cell::Other(other.to_owned())),
+    }
+}
+
+pub(crate) fn postgres_cell(row: &PgRow, column: &str) -> Result<Cell, sqlx::Error> {
+    use sqlx::{Row as _, TypeInfo as _, ValueRef as _};
+    let raw = row.try_get_raw(column)?;
+    if raw.is_null() {
+        return Ok(Cell::Null);
+    }
+    let kind = raw.type_info().name().to_owned();
+    match kind.as_str() {
+        "INT8" => Ok(Cell::Int(row.try_get(column)?)),
+        "TEXT" => Ok(Cell::Text(row.try_get(column)?)),
+        "BYTEA" => Ok(Cell::Bytes(row.try_get(column)?)),
+        other => Ok(Cell::Other(other.to_owned())),
+    }
+}

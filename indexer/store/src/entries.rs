@@ -1,0 +1,145 @@
+//! pure: double-entry postings as a view over event rows; every event's entries sum to zero.
+
+use alloy::primitives::{Address, B256};
+use contracts::event::Event;
+use contracts::order::BURN_ACCOUNT;
+use contracts::{Amount, AmountError, JobId};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::events::EventRow;
+
+/// One leg of an event. A debit takes `amount` out of `book`, a credit puts it in.
+///
+/// Books: `wallet:0x..` an account's free balance; `job:0x..` what a job holds, pending money
+/// included; `fee:0x..` and `burn:0x..` shares of a job between the events that take and credit
+/// them, empty after each transaction; `outside` the rest of the world, below zero by what the
+/// escrow holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    pub block: u64,
+    pub log_index: u64,
+    pub leg: u8,
+    pub book: String,
+    pub debit: bool,
+    pub amount: Amount,
+}
+
+/// The entries of one event, without legs of zero. An error says that the event's own amounts
+/// contradict each other, which the contract never writes.
+pub fn entries_of(row: &EventRow) -> Result<Vec<Entry>> {
+    let legs = legs(&row.event).map_err(|source| Error::Unbalanced {
+        block: row.block,
+        log_index: row.log_index,
+        source,
+    })?;
+    let moved = legs.into_iter().filter(|leg| !leg.amount.is_zero());
+    let entries = moved.zip(0u8..).map(|(leg, number)| Entry {
+        block: row.block,
+        log_index: row.log_index,
+        leg: number,
+        book: leg.book,
+        debit: leg.debit,
+        amount: leg.amount,
+    });
+    Ok(entries.collect())
+}
+
+struct Leg {
+    book: String,
+    debit: bool,
+    amount: Amount,
+}
+
+fn debit(book: String, amount: Amount) -> Leg {
+    Leg { book, debit: true, amount }
+}
+
+fn credit(book: String, amount: Amount) -> Leg {
+    Leg { book, debit: false, amount }
+}
+
+/// The book of an account's free balance.
+pub fn wallet_book(account: Address) -> String {
+    format!("wallet:{account}")
+}
+
+/// The book of a job's money.
+pub fn job_book(job_id: JobId) -> String {
+    format!("job:{job_id}")
+}
+
+fn fee_book(job_id: JobId) -> String {
+    format!("fee:{job_id}")
+}
+
+fn burn_book(job_id: JobId) -> String {
+    format!("burn:{job_id}")
+}
+
+fn outside() -> String {
+    "outside".to_owned()
+}
+
+fn legs(event: &Event) -> Result<Vec<Leg>, AmountError> {
+    Ok(match event {
+        Event::Deposited(e) => {
+            vec![debit(outside(), e.amount), credit(wallet_book(e.account), e.amount)]
+        }
+        Event::Withdrawn(e) => {
+            vec![debit(wallet_book(e.account), e.amount), credit(outside(), e.amount)]
+        }
+        Event::FeeCredited(e) => {
+            vec![debit(fee_book(e.job_id), e.amount), credit(wallet_book(e.account), e.amount)]
+        }
+        Event::BurnCredited(e) => {
+            vec![debit(burn_book(e.job_id), e.amount), credit(wallet_book(BURN_ACCOUNT), e.amount)]
+        }
+        Event::Burned(e) => {
+            vec![debit(wallet_book(BURN_ACCOUNT), e.amount), credit(outside(), e.amount)]
+        }
+        Event::Opened(e) => vec![
+            debit(outside(), e.pulled),
+            debit(wallet_book(e.funder), e.order.cap.checked_sub(e.pulled)?),
+            credit(job_book(e.job_id), e.order.cap),
+        ],
+        Event::ToppedUp(e) => {
+            vec![debit(wallet_book(e.from), e.amount), credit(job_book(e.job_id), e.amount)]
+        }
+        Event::Released(e) => paid(e.job_id, e.node, e.amount, e.fee, e.burn)?,
+        Event::Settled(e) => paid(e.job_id, e.node, e.amount, e.fee, e.burn)?,
+        Event::Returned(e) => {
+            vec![debit(job_book(e.job_id), e.amount), credit(wallet_book(e.account), e.amount)]
+        }
+        Event::Committed(_) | Event::Approved(_) | Event::Rejected(_) => vec![],
+        Event::Lapsed(_) | Event::CloseRequested(_) | Event::Closed(_) => vec![],
+    })
+}
+
+/// A lot's amount leaves the job: the shares wait for their own events, the node has the rest.
+fn paid(
+    job_id: B256,
+    node: Address,
+    amount: Amount,
+    fee: Amount,
+    burn: Amount,
+) -> Result<Vec<Leg>, AmountError> {
+    Ok(vec![
+        debit(job_book(job_id), amount),
+        credit(wallet_book(node), amount.checked_sub(fee)?.checked_sub(burn)?),
+        credit(fee_book(job_id), fee),
+        credit(burn_book(job_id), burn),
+    ])
+}
+
+/// The entries of several events, in their order.
+pub fn all_entries(events: &[EventRow]) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for event in events {
+        entries.extend(entries_of(event)?);
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! What can go wrong in the store, each with its cause and the next step.
+
+use alloy::primitives::B256;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "`{0}` names no database; write sqlite:/path/to/file.db or postgres://user@host/database"
+    )]
+    Url(String),
+    #[error(
+        "cannot open the database {url}: {source}; check that it runs, its rights and its disk"
+    )]
+    Open { url: String, source: Box<sqlx::Error> },
+    #[error("database refused `{statement}`: {source}")]
+    Database { statement: String, source: Box<sqlx::Error> },
+    #[error("cannot create folder {path}: {source}; check its parent's rights")]
+    Folder { path: String, source: std::io::Error },
+    #[error("number {0} does not fit the database's 63 bits; the value handed in is wrong")]
+    TooLarge(u64),
+    #[error(
+        "column `{column}` holds what the store never writes: {problem}; the row was altered, \
+         restore a backup or index again into a fresh database"
+    )]
+    Altered { column: String, problem: String },
+    #[error(
+        "migration {version} of this database is not the one this program knows; \
+         run the release that made the database, or start on a fresh one"
+    )]
+    Migration { version: i64 },
+    #[error("{what} is stored already with other content; nothing was changed")]
+    Conflict { what: String },
+    #[error(
+        "this database follows another escrow: its {field} is {stored}, the chain says {given}; \
+         use a database of its own for each escrow and chain"
+    )]
+    OtherEscrow { field: &'static str, stored: String, given: String },
+    #[error("step does not continue the stored chain: {0}; nothing was written")]
+    BrokenStep(String),
+    #[error(
+        "refused to rewind to block {fork}: block {finalized} is final; the chain node contradicts \
+         itself, compare it with another one before going on"
+    )]
+    BelowFinalized { fork: u64, finalized: u64 },
+    #[error("lease {lease_id} is {state}, not active; take a new lease for its units")]
+    LeaseNotActive { lease_id: String, state: String },
+    #[error("delivery does not fit its lease: {0}; nothing was written")]
+    WrongDelivery(String),
+    #[error("intent {intent_id} is {state}; only a waiting or unknown one takes a transaction")]
+    IntentClosed { intent_id: i64, state: String },
+    #[error("no {what} with key {key} in the store")]
+    Missing { what: &'static str, key: String },
+    #[error("entries of event {block}/{log_index} do not add up: {source}; the row was altered")]
+    Unbalanced { block: u64, log_index: u64, source: contracts::amount::AmountError },
+    #[error("object store: {0}; check free space and rights of the objects folder")]
+    Objects(#[from] object_store::Error),
+    #[error("object {0} no longer matches its hash; restore its file from a backup")]
+    DamagedObject(B256),
+}
+
+impl Error {
+    /// True when the same call may succeed later without anyone's help: a lock, a lost
+    /// connection, a database that is starting or stopping.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Open { source, .. } | Self::Database { source, .. } => transient(source),
+            Self::Url(_)
+            | Self::Folder { .. }
+            | Self::TooLarge(_)
+            | Self::Altered { .. }
+            | Self::Migration { .. }
+            | Self::Conflict { .. }
+            | Self::OtherEscrow { .. }
+            | Self::BrokenStep(_)
+            | Self::BelowFinalized { .. }
+            | Self::LeaseNotActive { .. }
+            | Self::WrongDelivery(_)
+            | Self::IntentClosed { .. }
+            | Self::Missing { .. }
+            | Self::Unbalanced { .. }
+            | Self::Objects(_)
+            | Self::DamagedObject(_) => false,
+        }
+    }
+
+    pub(crate) fn database(statement: &str, source: sqlx::Error) -> Self {
+        // Enough to find the query in the source; values are never part of the text.
+        let statement: String = statement.chars().take(80).collect();
+        let unique = source.as_database_error().is_some_and(|e| e.is_unique_violation());
+        if unique {
+            return Self::Conflict { what: format!("a row of `{statement}`") };
+        }
+        Self::Database { statement, source: Box::new(source) }
+    }
+}
+
+fn transient(error: &sqlx::Error) -> bool {
+    if let sqlx::Error::Database(error) = error {
+        return error.code().is_some_and(|code| transient_code(&code));
+    }
+    // sqlx's enum is open: whatever it adds stops the process until someone has looked.
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed)
+}
+
+/// SQLite's codes are numbers whose low byte says busy (5) or locked (6). Those of Postgres have
+/// five characters: 08 connection, 40 rolled back, 53 resources, 57P0x stopping or starting,
+/// 55P03 lock not had in time, 57014 statement over its time.
+fn transient_code(code: &str) -> bool {
+    if code.len() == 5 {
+        let class = matches!(&code[..2], "08" | "40" | "53");
+        return class || code.starts_with("57P0") || code == "55P03" || code == "57014";
+    }
+    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locks_and_lost_connections_are_transient_and_nothing_else() {
+        for code in ["5", "517", "6", "261", "08006", "40001", "40P01", "53300", "57P01", "55P03"] {
+            assert!(transient_code(code), "{code}");
+        }
+        for code in ["1", "19", "787", "2067", "23505", "23503", "42P01", "22003"] {
+            assert!(!transient_code(code), "{code}");
+        }
+        assert!(!Error::Conflict { what: "x".into() }.is_transient());
+    }
+}

@@ -1,0 +1,200 @@
+//! Event rows: one for each event of the escrow, read back as the event itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy::primitives::{Address, B256};
+use contracts::JobId;
+use contracts::event::Event;
+
+use crate::Reader;
+use crate::columns::{Columns, columns_of, event_of};
+use crate::entries::{Entry, all_entries, wallet_book};
+use crate::error::{Error, Result};
+use crate::terms::{lot_columns, lot_from, order_columns, order_from};
+use crate::values::{Row, Value, values};
+
+/// Block times are asked for this many blocks at once; each is a bound value.
+const TIMES_CHUNK: usize = 500;
+
+/// One event at its place in the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRow {
+    pub block: u64,
+    pub log_index: u64,
+    pub tx_hash: B256,
+    pub event: Event,
+}
+
+/// Every query for events: the row, and the order or lot that its kind refers to.
+macro_rules! select_events {
+    ($rest:literal) => {
+        concat!(
+            "SELECT e.block, e.log_index, e.tx_hash, e.kind, e.job_id, e.account, \
+             e.counterparty, e.lot_hash, e.amount, e.fee, e.burn, e.free, e.seq, e.funded, \
+             e.released, e.pending, e.job_seq, e.mask, e.at, e.approved, e.hash, ",
+            order_columns!(),
+            ", ",
+            lot_columns!(),
+            " FROM events e \
+             LEFT JOIN job_orders o ON e.kind = 'opened' AND o.job_id = e.job_id \
+             LEFT JOIN lots l ON e.kind IN ('released', 'committed') AND l.lot_hash = e.lot_hash ",
+            $rest
+        )
+    };
+}
+
+impl Reader {
+    /// Every event of a job, oldest first.
+    pub async fn events_of_job(&self, job_id: JobId) -> Result<Vec<EventRow>> {
+        let sql = select_events!("WHERE e.job_id = $1 ORDER BY e.block, e.log_index");
+        self.events(sql, values![job_id]).await
+    }
+
+    /// Events that move the account's free balance, oldest first, after the place
+    /// (block, log index) `after`; at most `limit`.
+    pub async fn events_of_account(
+        &self,
+        account: Address,
+        after: Option<(u64, u64)>,
+        limit: u32,
+    ) -> Result<Vec<EventRow>> {
+        let sql = select_events!(
+            "WHERE e.account = $1 AND (e.block, e.log_index) > ($2, $3) \
+             ORDER BY e.block, e.log_index LIMIT $4"
+        );
+        let (block, log_index) = start(after);
+        self.events(sql, vec![account.into(), block, log_index, limit.into()]).await
+    }
+
+    /// Events of blocks `from` to `to`, both included, oldest first.
+    pub async fn events_between(&self, from: u64, to: u64) -> Result<Vec<EventRow>> {
+        let sql = select_events!("WHERE e.block BETWEEN $1 AND $2 ORDER BY e.block, e.log_index");
+        self.events(sql, values![from, to]).await
+    }
+
+    /// Events after the place (block, log index) `after`, oldest first, at most `limit`: for
+    /// walking the whole history in bounded memory.
+    pub async fn events_after(
+        &self,
+        after: Option<(u64, u64)>,
+        limit: u32,
+    ) -> Result<Vec<EventRow>> {
+        let sql = select_events!(
+            "WHERE (e.block, e.log_index) > ($1, $2) ORDER BY e.block, e.log_index LIMIT $3"
+        );
+        let (block, log_index) = start(after);
+        self.events(sql, vec![block, log_index, limit.into()]).await
+    }
+
+    /// Entries in the account's book, oldest first, of at most `limit` events after the place
+    /// (block, log index) `after`.
+    pub async fn entries_of_account(
+        &self,
+        account: Address,
+        after: Option<(u64, u64)>,
+        limit: u32,
+    ) -> Result<Vec<Entry>> {
+        let book = wallet_book(account);
+        let mut entries = all_entries(&self.events_of_account(account, after, limit).await?)?;
+        entries.retain(|entry| entry.book == book);
+        Ok(entries)
+    }
+
+    /// Every entry of the job's events, whatever its book, oldest first.
+    pub async fn entries_of_job(&self, job_id: JobId) -> Result<Vec<Entry>> {
+        all_entries(&self.events_of_job(job_id).await?)
+    }
+
+    /// When the blocks of some events were mined, by block number.
+    pub async fn block_times(&self, events: &[EventRow]) -> Result<BTreeMap<u64, i64>> {
+        let blocks: BTreeSet<u64> = events.iter().map(|e| e.block).collect();
+        let blocks: Vec<u64> = blocks.into_iter().collect();
+        let mut times = BTreeMap::new();
+        for chunk in blocks.chunks(TIMES_CHUNK) {
+            let sql = "SELECT block, mined_at FROM blocks WHERE block IN {}";
+            let numbers = chunk.iter().map(|block| Value::from(*block)).collect();
+            for row in self.pool.all_in(sql, numbers).await? {
+                times.insert(row.get("block")?, row.get("mined_at")?);
+            }
+        }
+        Ok(times)
+    }
+
+    async fn events(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<EventRow>> {
+        self.pool.all(sql, values).await?.iter().map(event_from).collect()
+    }
+}
+
+/// A place below every row when there is none to start after.
+fn start(after: Option<(u64, u64)>) -> (Value, Value) {
+    match after {
+        Some((block, log_index)) => (block.into(), log_index.into()),
+        None => ((-1_i64).into(), (-1_i64).into()),
+    }
+}
+
+pub(crate) const INSERT_EVENTS: &str = "INSERT INTO events (block, log_index, tx_hash, kind, \
+     job_id, account, counterparty, lot_hash, amount, fee, burn, free, seq, funded, released, \
+     pending, job_seq, mask, at, approved, hash) VALUES";
+
+pub(crate) fn event_values(row: &EventRow) -> Vec<Value> {
+    let c = columns_of(&row.event);
+    values![
+        row.block,
+        row.log_index,
+        row.tx_hash,
+        c.kind.as_str(),
+        c.job_id,
+        c.account,
+        c.counterparty,
+        c.lot_hash,
+        c.amount,
+        c.fee,
+        c.burn,
+        c.free,
+        c.seq,
+        c.funded,
+        c.released,
+        c.pending,
+        c.job_seq,
+        c.mask,
+        c.at,
+        c.approved,
+        c.hash,
+    ]
+}
+
+fn event_from(row: &Row) -> Result<EventRow> {
+    let columns = Columns {
+        kind: row.get("kind")?,
+        job_id: row.opt("job_id")?,
+        account: row.opt("account")?,
+        counterparty: row.opt("counterparty")?,
+        lot_hash: row.opt("lot_hash")?,
+        amount: row.opt("amount")?,
+        fee: row.opt("fee")?,
+        burn: row.opt("burn")?,
+        free: row.opt("free")?,
+        seq: row.opt("seq")?,
+        funded: row.opt("funded")?,
+        released: row.opt("released")?,
+        pending: row.opt("pending")?,
+        job_seq: row.opt("job_seq")?,
+        mask: row.opt("mask")?,
+        at: row.opt("at")?,
+        approved: row.opt("approved")?,
+        hash: row.opt("hash")?,
+    };
+    let (block, log_index): (u64, u64) = (row.get("block")?, row.get("log_index")?);
+    // The joins find nothing where the kind has neither.
+    let order = row.opt::<B256>("salt")?.map(|_| order_from(row)).transpose()?;
+    let lot = row.opt::<B256>("key_commit")?.map(|_| lot_from(row)).transpose()?;
+    let event = event_of(&columns, order, lot).map_err(|problem| Error::Altered {
+        column: format!("events at {block}/{log_index}"),
+        problem,
+    })?;
+    Ok(EventRow { block, log_index, tx_hash: row.get("tx_hash")?, event })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! ChainWriter: a step forward and a rewind, each in one transaction, cursor included.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy::primitives::B256;
+use contracts::event::Event;
+use contracts::{Lot, Order};
+
+use crate::ChainWriter;
+use crate::accounts::{AccountState, INSERT_ACCOUNTS, account_values};
+use crate::blocks::{
+    Block, Escrow, Head, INSERT_BLOCKS, SELECT_ESCROW, SELECT_TIP, block_from, block_values,
+    escrow_from,
+};
+use crate::dialect::{Tx, Writer};
+use crate::error::{Error, Result};
+use crate::events::{EventRow, INSERT_EVENTS, event_values};
+use crate::jobs::{
+    INSERT_JOB_STATES, INSERT_LOT_STATES, INSERT_LOTS, INSERT_ORDERS, JobOrder, JobState, LotRow,
+    LotState, job_order_values, job_state_values, lot_row_values, lot_state_values,
+};
+use crate::values::values;
+
+/// What one step adds: blocks in ascending order, everything that hangs from them, and the heads
+/// seen meanwhile. `orders` and `lots` are those of the step's events.
+#[derive(Clone, Debug, Default)]
+pub struct Step {
+    pub blocks: Vec<Block>,
+    pub events: Vec<EventRow>,
+    pub orders: Vec<JobOrder>,
+    pub lots: Vec<LotRow>,
+    pub accounts: Vec<AccountState>,
+    pub jobs: Vec<JobState>,
+    pub lot_states: Vec<LotState>,
+    pub heads: Vec<Head>,
+}
+
+impl ChainWriter {
+    /// Fixes the escrow at first start; later starts must name the same one.
+    pub async fn set_escrow(&self, escrow: &Escrow) -> Result<()> {
+        let mut tx = self.pool.write(Writer::Chain).await?;
+        if let Some(row) = tx.one(SELECT_ESCROW, vec![]).await? {
+            return same_escrow(&escrow_from(&row)?, escrow);
+        }
+        let sql = "INSERT INTO escrows (address, chain_id, genesis_hash, token, symbol, decimals, \
+                   deploy_block) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let row = values![
+            escrow.address,
+            escrow.chain_id,
+            escrow.genesis_hash,
+            escrow.token,
+            escrow.symbol.as_str(),
+            escrow.decimals,
+            escrow.deploy_block,
+        ];
+        tx.execute(sql, row).await?;
+        tx.commit().await
+    }
+
+    /// Writes a step whole or not at all. Its first block must follow the stored tip: be its
+    /// child, or lie further up when the blocks between hold no event of ours.
+    pub async fn extend(&self, step: &Step) -> Result<()> {
+        check_orders_and_lots(step)?;
+        let mut tx = self.pool.write(Writer::Chain).await?;
+        let tip = tx.one(SELECT_TIP, vec![]).await?.as_ref().map(block_from).transpose()?;
+        check_links(tip.as_ref(), &step.blocks)?;
+        tx.insert(INSERT_BLOCKS, step.blocks.iter().map(block_values).collect()).await?;
+        tx.insert(INSERT_EVENTS, step.events.iter().map(event_values).collect()).await?;
+        tx.insert(INSERT_ORDERS, step.orders.iter().map(job_order_values).collect()).await?;
+        tx.insert(INSERT_LOTS, step.lots.iter().map(lot_row_values).collect()).await?;
+        tx.insert(INSERT_ACCOUNTS, step.accounts.iter().map(account_values).collect()).await?;
+        tx.insert(INSERT_JOB_STATES, step.jobs.iter().map(job_state_values).collect()).await?;
+        let lot_states = step.lot_states.iter().map(lot_state_values).collect();
+        tx.insert(INSERT_LOT_STATES, lot_states).await?;
+        write_heads(&mut tx, &step.heads).await?;
+        tx.commit().await
+    }
+
+    /// Goes back to `fork`, a stored block, from `old_tip`, the stored tip; `at` is the time of
+    /// the journal's row. Never goes below the finalized head.
+    pub async fn rewind(&self, fork: &Block, old_tip: &Block, at: i64) -> Result<()> {
+        let mut tx = self.pool.write(Writer::Chain).await?;
+        let sql = "SELECT block, hash FROM blocks WHERE block = $1 \
+                   OR block = (SELECT MAX(block) FROM blocks) ORDER BY block";
+        let mut stored = Vec::new();
+        for row in tx.all(sql, values![fork.number]).await? {
+            stored.push((row.get::<u64>("block")?, row.get::<B256>("hash")?));
+        }
+        let given = [(fork.number, fork.hash), (old_tip.number, old_tip.hash)];
+        if fork.number >= old_tip.number || stored != given {
+            let what = format!("a rewind from block {} to {}", old_tip.number, fork.number);
+            return Err(Error::BrokenStep(format!("{what} names blocks that are not stored so")));
+        }
+        let sql = "SELECT block FROM heads WHERE tag = 'finalized' AND block > $1";
+        if let Some(row) = tx.one(sql, values![fork.number]).await? {
+            let finalized = row.get("block")?;
+            return Err(Error::BelowFinalized { fork: fork.number, finalized });
+        }
+        // Everything else hangs from these rows and goes with them.
+        tx.execute("DELETE FROM blocks WHERE block > $1", values![fork.number]).await?;
+        let sql = "INSERT INTO reorgs (reorg_id, at, fork_block, fork_hash, old_block, old_hash) \
+                   SELECT COALESCE(MAX(reorg_id), 0) + 1, $1, $2, $3, $4, $5 FROM reorgs";
+        let row = values![at, fork.number, fork.hash, old_tip.number, old_tip.hash];
+        tx.execute(sql, row).await?;
+        tx.commit().await
+    }
+
+    /// Replaces what was known of these heads.
+    pub async fn set_heads(&self, heads: &[Head]) -> Result<()> {
+        let mut tx = self.pool.write(Writer::Chain).await?;
+        write_heads(&mut tx, heads).await?;
+        tx.commit().await
+    }
+}
+
+async fn write_heads(tx: &mut Tx, heads: &[Head]) -> Result<()> {
+    for head in heads {
+        let sql = "INSERT INTO heads (tag, block, hash, seen_at) VALUES ($1, $2, $3, $4) \
+                   ON CONFLICT (tag) DO UPDATE SET block = excluded.block, \
+                   hash = excluded.hash, seen_at = excluded.seen_at";
+        tx.execute(sql, values![head.tag, head.block, head.hash, head.seen_at]).await?;
+    }
+    Ok(())
+}
+
+fn same_escrow(stored: &Escrow, given: &Escrow) -> Result<()> {
+    let fields = [
+        ("chain id", stored.chain_id.to_string(), given.chain_id.to_string()),
+        ("genesis block", stored.genesis_hash.to_string(), given.genesis_hash.to_string()),
+        ("address", stored.address.to_string(), given.address.to_string()),
+        ("token", stored.token.to_string(), given.token.to_string()),
+        ("symbol", stored.symbol.clone(), given.symbol.clone()),
+        ("decimals", stored.decimals.to_string(), given.decimals.to_string()),
+        ("deployment block", stored.deploy_block.to_string(), given.deploy_block.to_string()),
+    ];
+    match fields.into_iter().find(|(_, stored, given)| stored != given) {
+        Some((field, stored, given)) => Err(Error::OtherEscrow { field, stored, given }),
+        None => Ok(()),
+    }
+}
+
+/// Each block lies above the one before; where no number is left out, it must be its child.
+fn check_links(tip: Option<&Block>, blocks: &[Block]) -> Result<()> {
+    let mut before = tip;
+    for block in blocks {
+        if let Some(parent) = before {
+            if block.number <= parent.number {
+                let text = format!("block {} comes after {}", block.number, parent.number);
+                return Err(Error::BrokenStep(text));
+            }
+            if block.number == parent.number + 1 && block.parent_hash != parent.hash {
+                let text = format!("block {} is no child of {}", block.number, parent.hash);
+                return Err(Error::BrokenStep(text));
+            }
+        }
+        before = Some(block);
+    }
+    Ok(())
+}
+
+/// An opened event's order and a lot's preimage are kept in tables of their own: without them
+/// the event could not be read back, so they must be exactly those of the step's events.
+fn check_orders_and_lots(step: &Step) -> Result<()> {
+    let mut orders: BTreeMap<B256, (u64, &Order)> = BTreeMap::new();
+    let mut lots: BTreeMap<B256, (u64, B256, &Lot)> = BTreeMap::new();
+    for row in &step.events {
+        let again = match &row.event {
+            Event::Opened(e) => orders.insert(e.job_id, (row.block, &e.order)).is_some(),
+            Event::Released(e) => lots.insert(e.lot_hash, (row.block, e.job_id, &e.lot)).is_some(),
+            Event::Committed(e) => lots.insert(e.lot_hash, (row.block, e.job_id, &e.lot)).is_some(),
+            Event::Deposited(_) | Event::Withdrawn(_) | Event::FeeCredited(_) => false,
+            Event::BurnCredited(_) | Event::Burned(_) | Event::ToppedUp(_) => false,
+            Event::Approved(_) | Event::Rejected(_) | Event::Settled(_) => false,
+            Event::Lapsed(_) | Event::CloseRequested(_) => false,
+            Event::Closed(_) | Event::Returned(_) => false,
+        };
+        if again {
+            let text = format!("event {}/{} names its job or lot again", row.block, row.log_index);
+            return Err(Error::BrokenStep(text));
+        }
+    }
+    let given_orders = step.orders.iter().map(|o| (o.job_id, (o.block, &o.order))).collect();
+    let given_lots = step.lots.iter().map(|l| (l.lot_hash, (l.block, l.job_id, &l.lot))).collect();
+    if orders != given_orders || lots != given_lots {
+        let text = "its orders or lots are not those of its events";
+        return Err(Error::BrokenStep(text.to_owned()));
+    }
+    let seen: BTreeSet<u64> = step.blocks.iter().map(|b| b.number).collect();
+    match step.events.iter().find(|row| !seen.contains(&row.block)) {
+        Some(row) => Err(Error::BrokenStep(format!("event in block {} without it", row.block))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
