@@ -1,4 +1,5 @@
 //! pure: a stored picture -> the pixels that receipts are about.
+
 use std::io::Cursor;
 
 use contracts::picture::{PictureError, Pixels};
@@ -18,22 +19,38 @@ pub enum DecodeError {
     Picture(#[from] PictureError),
 }
 
+/// Width and height that a picture's head claims; nothing is decoded yet.
+pub fn size(bytes: &[u8], format: Format) -> Result<(u32, u32), DecodeError> {
+    let format = image_format(format);
+    let unreadable = |source| DecodeError::Unreadable { format, source };
+    reader(bytes, format).into_dimensions().map_err(unreadable)
+}
+
 /// Decodes a picture of a known format, within limits on size and memory.
 pub fn decode(bytes: &[u8], format: Format) -> Result<Pixels, DecodeError> {
-    let format = match format {
+    let format = image_format(format);
+    let unreadable = |source| DecodeError::Unreadable { format, source };
+    let picture = reader(bytes, format).decode().map_err(unreadable)?;
+    let (w, h) = (picture.width(), picture.height());
+    let (channels, bits, bytes) = raw(picture)?;
+    Ok(Pixels::new(w, h, channels, bits, bytes)?)
+}
+
+fn image_format(format: Format) -> ImageFormat {
+    match format {
         Format::Png8 | Format::Png16 => ImageFormat::Png,
         Format::Jpg => ImageFormat::Jpeg,
-    };
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    }
+}
+
+fn reader(bytes: &[u8], format: ImageFormat) -> ImageReader<Cursor<&[u8]>> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(DECODER_BYTES);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
-    let picture = reader.decode().map_err(|source| DecodeError::Unreadable { format, source })?;
-    let (w, h) = (picture.width(), picture.height());
-    let (channels, bits, bytes) = raw(picture)?;
-    Ok(Pixels::new(w, h, channels, bits, bytes)?)
+    reader
 }
 
 fn raw(picture: DynamicImage) -> Result<(u8, u8, Vec<u8>), DecodeError> {
