@@ -10,7 +10,10 @@ use contracts::{Amount, Lot, units};
 pub enum LotProblem {
     #[error("a delivery without receipts is no lot")]
     Empty,
-    #[error("units of two words of {} are in one delivery; a lot never crosses a word", units::WORD_UNITS)]
+    #[error(
+        "units of two words of {} are in one delivery; a lot never crosses a word",
+        units::WORD_UNITS
+    )]
     CrossesWord,
 }
 

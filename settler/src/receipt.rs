@@ -142,19 +142,13 @@ mod tests {
             change(&mut receipt);
             check(&signed(receipt, &key, &domain), &expected).unwrap_err()
         };
-        assert!(matches!(
-            refused(&|r| r.job_id = B256::ZERO),
-            ReceiptProblem::OtherJob { .. }
-        ));
+        assert!(matches!(refused(&|r| r.job_id = B256::ZERO), ReceiptProblem::OtherJob { .. }));
         assert_eq!(refused(&|r| r.unit = 7), ReceiptProblem::NotLeased { unit: 7 });
         assert_eq!(
             refused(&|r| r.unit = 6),
             ReceiptProblem::OtherAttempt { found: 2, expected: 1 }
         );
-        assert!(matches!(
-            refused(&|r| r.key_commit = B256::ZERO),
-            ReceiptProblem::OtherKey { .. }
-        ));
+        assert!(matches!(refused(&|r| r.key_commit = B256::ZERO), ReceiptProblem::OtherKey { .. }));
         assert!(matches!(
             refused(&|r| r.finished_at = 999),
             ReceiptProblem::EndsBeforeStart { .. }
@@ -186,11 +180,7 @@ mod tests {
         };
         let mut altered = signed(receipt(), &key, &domain);
         altered.receipt.output_hash = B256::ZERO;
-        let forged = [
-            signed(receipt(), &thief, &domain),
-            signed(receipt(), &key, &other),
-            altered,
-        ];
+        let forged = [signed(receipt(), &thief, &domain), signed(receipt(), &key, &other), altered];
         for delivered in forged {
             let problem = check(&delivered, &expected).unwrap_err();
             assert!(matches!(problem, ReceiptProblem::OtherSigner { .. }), "{problem}");

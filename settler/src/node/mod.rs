@@ -97,6 +97,15 @@ pub fn is_plain_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(plain)
 }
 
+/// What the file of a frame is called: the entry's stem and the frame, as in `demo_0007.png`.
+/// The name is bound into the sealed file, so node and settler must make the same.
+pub fn file_name(spec: &ExpandedSpec, frame: i64) -> String {
+    let last = spec.entry.rsplit('/').next().unwrap_or(&spec.entry);
+    let stem = last.rsplit_once('.').map_or(last, |(stem, _)| stem);
+    let stem = if stem.is_empty() { "frame" } else { stem };
+    format!("{stem}_{frame:04}.{}", spec.output.format.extension())
+}
+
 /// `token` opens the door to this node until it registers again; the settler keeps its hash only.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
