@@ -15,10 +15,12 @@ pub struct RevertReason {
     pub code: String,
     /// The error's name in the contract; empty when the revert carries none.
     pub name: String,
-    /// The figures that failed, by their names in the contract.
+    /// The figures that failed, by their names in the contract, in snake_case.
     pub fields: Vec<(String, String)>,
-    /// A sentence for people.
+    /// What happened, for people.
     pub detail: String,
+    /// What to do next, for people.
+    pub hint: String,
 }
 
 /// Code of a revert with no data at all: legacy RNDR gives no other sign of failure.
@@ -28,19 +30,22 @@ pub const UNKNOWN: &str = "unknown_revert";
 
 const EMPTY_DETAIL: &str = "the call reverted without a reason, as legacy RNDR does: the token \
     balance is too small, or the escrow's allowance is (legacy allowances fall with every use), \
-    or the token is paused, or the receiver is refused; check balanceOf and allowance of the \
-    payer, then approve and try again (running out of gas, or an address with no contract, \
-    looks the same)";
+    or the token is paused, or the receiver is refused";
+const EMPTY_HINT: &str = "compare the payer's balanceOf and allowance with the amount, approve the \
+    escrow again if the allowance is too small, and retry; a call that ran out of gas, or went to \
+    an address without a contract, looks the same";
 
 pub fn explain_revert(data: &[u8]) -> RevertReason {
     if data.is_empty() {
-        return RevertReason::plain(EMPTY, EMPTY_DETAIL.into());
+        return RevertReason::plain(EMPTY, EMPTY_DETAIL.into(), EMPTY_HINT);
     }
     if let Ok(revert) = Revert::abi_decode(data) {
-        return RevertReason::plain("reverted", format!("the call reverted: {}", revert.reason));
+        let detail = format!("the call reverted: {}", revert.reason);
+        return RevertReason::plain("reverted", detail, "the text is the called contract's own");
     }
     if let Ok(panic) = Panic::abi_decode(data) {
-        return RevertReason::plain("panic", format!("the contract stopped itself: {panic}"));
+        let detail = format!("the contract stopped itself: {panic}");
+        return RevertReason::plain("panic", detail, "report this: the escrow should never do so");
     }
     let errors = RenderEscrow::abi::errors();
     match errors.values().flatten().find(|error| data.starts_with(&error.selector().0)) {
@@ -49,7 +54,7 @@ pub fn explain_revert(data: &[u8]) -> RevertReason {
             let head = hex::encode_prefixed(&data[..data.len().min(4)]);
             let detail =
                 format!("the call reverted with an error unknown to this program ({head})");
-            RevertReason::plain(UNKNOWN, detail)
+            RevertReason::plain(UNKNOWN, detail, "check that the address is the escrow's")
         }
     }
 }
@@ -73,18 +78,64 @@ fn named(error: &AbiError, data: &[u8]) -> RevertReason {
     } else {
         format!("the contract refused: {words} ({figures})")
     };
-    RevertReason { code, name: error.name.clone(), fields, detail }
+    let hint = hint(&code).into();
+    RevertReason { code, name: error.name.clone(), fields, detail, hint }
 }
 
 impl RevertReason {
-    fn plain(code: &str, detail: String) -> Self {
-        Self { code: code.into(), name: String::new(), fields: Vec::new(), detail }
+    fn plain(code: &str, detail: String, hint: &str) -> Self {
+        let (name, fields) = (String::new(), Vec::new());
+        Self { code: code.into(), name, fields, detail, hint: hint.into() }
     }
 }
 
-/// A field's name, without the underscore that Solidity's own words force on it, and its value.
+/// What to do about each refusal of the escrow, by its code.
+const HINTS: [(&str, &str); 35] = [
+    ("token_refused", "deploy the token first, or check its address and the chain"),
+    ("account_refused", "name an account that is neither zero nor the escrow itself"),
+    ("account_text_refused", "give holdInEscrow the account as 0x and 40 hex digits"),
+    ("amount_zero", "ask for an amount above zero"),
+    ("free_too_low", "deposit the lack first, or ask for less"),
+    ("pull_failed", "approve the escrow for the amount, and hold as many tokens, then retry"),
+    ("send_failed", "the token refused to pay this address: withdraw to another one"),
+    ("deposit_inexact", "this token moves other amounts than asked: it cannot be used"),
+    ("balance_too_large", "deposit less: the escrow is full"),
+    ("caller_refused", "call from the named account, or pass its signature"),
+    ("signature_refused", "sign the digest with the named account, on this chain and escrow"),
+    ("signer_refused", "name the order's payer as the signer"),
+    ("term_refused", "change this term of the order into its bounds and sign again"),
+    ("settler_on_payer_side", "name a settler that is neither payer nor approver"),
+    ("job_known", "this order was opened before: use the job, or sign with another salt"),
+    ("job_not_open", "check the order: changed terms are another job; a closed job stays closed"),
+    ("deadline_passed", "the date is over: sign a new order, or close the job"),
+    ("too_early", "wait for the named time and send it again"),
+    ("close_already_requested", "nothing to do: the request stands; close after the job's end"),
+    ("lot_count_refused", "send at least one lot, and no more than the limit, in one call"),
+    ("key_count_wrong", "send one key for each lot, zero for an unsealed one"),
+    ("unit_price_too_high", "keep the lot's unit price within the order's max_unit_price"),
+    ("units_unknown", "pick at least one unit, and only units that the job has"),
+    ("units_taken", "drop the named units: another lot holds or was paid for them"),
+    ("funds_too_low", "top the job up, or send fewer units"),
+    ("lot_sealed", "commit and settle a sealed lot instead of releasing it"),
+    ("lot_not_sealed", "settle the lot: only sealed lots lapse"),
+    ("lot_unknown", "check the lot's fields: it was never committed as given"),
+    ("lot_known", "nothing to do: a lot commits once; new work is another attempt"),
+    ("lot_decided", "nothing to do: see the lot's state"),
+    ("window_passed", "too late to reject: the lot can be settled"),
+    ("nothing_to_approve", "nothing to do: every named lot was decided before"),
+    ("mask_refused", "reject only units of the lot that were not rejected before"),
+    ("nothing_left", "nothing to do: all units of the lot were rejected"),
+    ("key_refused", "send the key whose keccak256 is the lot's key_commit"),
+];
+
+fn hint(code: &str) -> &'static str {
+    let known = HINTS.iter().find(|(known, _)| *known == code);
+    known.map_or("see the contract's documentation of this error", |(_, hint)| hint)
+}
+
+/// A field's name, without the underscore that Solidity's reserved words need, and its value.
 fn field(name: &str, value: &DynSolValue) -> (String, String) {
-    let name = name.trim_end_matches('_').to_string();
+    let name = snake_case(name.trim_end_matches('_'));
     match value {
         // `term` is the name of an order's field in ASCII, padded with zeros.
         DynSolValue::FixedBytes(word, _) if name == "term" => {
