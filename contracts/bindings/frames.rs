@@ -95,6 +95,13 @@ impl Frames {
             let frames = numbers.len() as u128;
             return Err(FramesError::TooMany { item: "the list".into(), frames });
         }
+        if let Some(far) = numbers.iter().find(|number| i32::try_from(**number).is_err()) {
+            return Err(FramesError::Item {
+                item: far.to_string(),
+                problem: "it is beyond what renderers count (2^31)".into(),
+                hint: "number the frames lower",
+            });
+        }
         Self::checked(numbers)
     }
 

@@ -137,6 +137,8 @@ fn limits_hold_before_anything_is_expanded() {
     assert_eq!(Frames::parse("1-1000000y3"), Err(FramesError::TooScattered));
     let many = (0..(1 << 20) + 1).map(i64::from);
     assert!(matches!(Frames::from_numbers(many), Err(FramesError::TooMany { .. })));
+    let far = Frames::from_numbers([i64::from(i32::MAX) + 1]).unwrap_err();
+    assert!(far.to_string().contains("2^31"), "{far}");
 }
 
 #[test]
