@@ -1,4 +1,4 @@
-// The demo's scene: a wave runs through a field of columns below a glass sphere; twelve frames make a loop.
+// The demo's scene: a wave runs through columns below a glass sphere, in a loop of twelve frames.
 #version 3.7;
 global_settings { assumed_gamma 1.0 max_trace_level 6 }
 
@@ -61,7 +61,10 @@ union {
 sphere {
   <0, 2.45 + 0.14 * sin(Turn), 0>, 0.82
   pigment { rgbt <0.97, 0.99, 1.0, 0.92> }
-  finish { ambient 0 diffuse 0.03 specular 0.9 roughness 0.002 reflection { 0.05, 0.9 fresnel on } conserve_energy }
+  finish {
+    ambient 0 diffuse 0.03 specular 0.9 roughness 0.002
+    reflection { 0.05, 0.9 fresnel on } conserve_energy
+  }
   interior { ior 1.5 }
 }
 

@@ -17,8 +17,14 @@
 //! All but the first two carry `Authorization: Bearer <token>` of the registration. Every refusal
 //! is `application/problem+json`, a [`Problem`].
 
+pub mod agent;
+mod client;
+mod finish;
+mod journal;
+mod lease;
 pub mod povray;
 pub mod sandbox;
+mod scene;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -131,7 +131,7 @@ impl Sandbox {
     }
 
     /// Runs a program to its end. `on_line` sees every line it prints (progress lines end with a
-    /// carriage return) and answers whether the line is worth keeping. Dropping the future kills it.
+    /// carriage return) and answers whether the line is worth keeping. A dropped future kills it.
     pub async fn run(
         &self,
         run: &Run<'_>,

@@ -133,7 +133,7 @@ mod tests {
         #[test]
         fn a_word_after_closed_text_is_always_found(
             parts in proptest::collection::vec(
-                prop_oneof![Just("// x\n"), Just("/* a */"), Just("\"s\""), Just("box {} "), Just("\n")],
+                prop::sample::select(vec!["// x\n", "/* a */", "\"s\"", "box {} ", "\n"]),
                 0..20,
             ),
         ) {

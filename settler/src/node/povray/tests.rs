@@ -94,8 +94,8 @@ fn presets_and_formats_become_arguments() {
     let line = |format, preset| render_arguments(&spec(format, preset), 3, 2).join(" ");
     assert_eq!(
         line(Format::Png8, Preset::Standard),
-        "+I/in/s.pov +L/in -D -P -GD -GR -GS -GW +O/out/frame.png +FN8 +W64 +H36 +A0.100 +AM2 +R3 +WT2 \
-         +KFI1 +KFF12 +SF3 +EF3"
+        "+I/in/s.pov +L/in -D -P -GD -GR -GS -GW +O/out/frame.png +FN8 +W64 +H36 +A0.100 +AM2 \
+         +R3 +WT2 +KFI1 +KFF12 +SF3 +EF3"
     );
     assert!(line(Format::Png16, Preset::Final).contains("+FN16 +W64 +H36 +A0.030 +AM2 +R4 +WT2"));
     assert!(line(Format::Jpg, Preset::Draft).contains("frame.jpg +FJ +W64 +H36 -A +WT2"));
