@@ -1,0 +1,200 @@
+//! Reads what the queue needs from the store, and leases what it picks.
+
+use std::sync::Arc;
+
+use alloy::primitives::{Address, hex, keccak256};
+use contracts::spec::ExpandedSpec;
+use contracts::Amount;
+use store::{
+    Attempt, JobOrder, JobState, Lease, LeaseState, LotDraft, LotRow, LotState, Node, Store,
+};
+use tokio::sync::Mutex;
+
+use crate::node::{LeaseOffer, Manifest, UnitTask};
+use crate::queue::{self, Asking, Job, Pick};
+use crate::terms::{self, JobTerms, Specs, TermsError};
+
+/// A node renews this many times within a lease, so that two lost requests cost nothing.
+const RENEWALS: i64 = 3;
+
+/// Hands out leases; one at a time, so that two nodes never race for the same units.
+pub struct Leases {
+    pub store: Store,
+    pub specs: Arc<Specs>,
+    pub settler: Address,
+    pub escrow: Address,
+    pub chain_id: u64,
+    pub lease_seconds: i64,
+    pub sealed: bool,
+    turn: Mutex<()>,
+}
+
+/// One open job, read whole.
+struct Work {
+    order: JobOrder,
+    state: JobState,
+    spec: Option<Arc<ExpandedSpec>>,
+    unit_price: Option<Amount>,
+    lots: Vec<(LotRow, LotState)>,
+    drafts: Vec<LotDraft>,
+    attempts: Vec<Attempt>,
+}
+
+impl Leases {
+    pub fn new(
+        store: Store,
+        specs: Arc<Specs>,
+        settler: Address,
+        (escrow, chain_id): (Address, u64),
+        lease_seconds: i64,
+        sealed: bool,
+    ) -> Self {
+        let turn = Mutex::new(());
+        Self { store, specs, settler, escrow, chain_id, lease_seconds, sealed, turn }
+    }
+
+    /// The next lease for this node, taken in its name; None when there is nothing for it now.
+    pub async fn offer(&self, node: &Node, wall: i64) -> Result<Option<LeaseOffer>, TermsError> {
+        let _turn = self.turn.lock().await;
+        let reader = self.store.reader();
+        // The chain judges by its own time; the later clock of the two is the careful one.
+        let now = reader.tip().await?.map_or(wall, |tip| tip.mined_at.max(wall));
+        let mut open = Vec::new();
+        for (order, state) in reader.open_jobs(self.settler).await? {
+            open.push(self.work(order, state).await?);
+        }
+        let nodes = reader.nodes().await?;
+        let (settler, lease_seconds) = (self.settler, self.lease_seconds);
+        let asking = Asking { node, nodes: &nodes, settler, now, lease_seconds };
+        let jobs: Vec<Job<'_>> = open.iter().map(Work::as_job).collect();
+        let pick = match queue::next(&jobs, &asking) {
+            Ok(pick) => pick,
+            Err(refusals) => {
+                for (job_id, reason) in refusals {
+                    tracing::debug!(%job_id, node = %node.node, %reason, "nothing for this node");
+                }
+                return Ok(None);
+            }
+        };
+        self.take(node, pick, wall).await
+    }
+
+    async fn work(&self, order: JobOrder, state: JobState) -> Result<Work, TermsError> {
+        let reader = self.store.reader();
+        let job_id = order.job_id;
+        let spec = match self.specs.get(&reader, order.order.spec_hash).await {
+            Ok(spec) => spec,
+            // One unreadable spec must not stop the other jobs.
+            Err(TermsError::BadSpec { hash, problem }) => {
+                tracing::error!(%job_id, spec_hash = %hash, problem, "spec cannot be read");
+                None
+            }
+            Err(other) => return Err(other),
+        };
+        let quote = reader.quote(order.order.quote_hash).await?;
+        Ok(Work {
+            spec,
+            unit_price: quote.map(|quote| quote.unit_price),
+            lots: reader.job_lots(job_id).await?,
+            drafts: reader.lot_drafts_of_job(job_id).await?,
+            attempts: reader.attempts_of_job(job_id).await?,
+            order,
+            state,
+        })
+    }
+
+    async fn take(
+        &self,
+        node: &Node,
+        pick: Pick,
+        now: i64,
+    ) -> Result<Option<LeaseOffer>, TermsError> {
+        let job = terms::read(&self.store, &self.specs, pick.job_id).await?;
+        let scene = self.store.reader().scene(job.spec.scene).await?;
+        let Some(scene) = scene else {
+            tracing::error!(job_id = %pick.job_id, scene = %job.spec.scene, "scene is not stored");
+            return Ok(None);
+        };
+        let scene: Manifest = match serde_json::from_str(&scene.manifest) {
+            Ok(manifest) => manifest,
+            Err(e) => {
+                tracing::error!(job_id = %pick.job_id, "scene's manifest cannot be read: {e}");
+                return Ok(None);
+            }
+        };
+        let lease = Lease {
+            lease_id: lease_id(&pick),
+            job_id: pick.job_id,
+            node: node.node,
+            state: LeaseState::Active,
+            taken_at: now,
+            expires_at: now.saturating_add(self.lease_seconds),
+            problem: None,
+        };
+        if !self.store.work().take_lease(&lease, &pick.units).await? {
+            return Ok(None);
+        }
+        tracing::info!(
+            job_id = %pick.job_id, node = %node.node, lease_id = lease.lease_id,
+            units = ?pick.units, "leased"
+        );
+        Ok(Some(self.describe(&lease, &pick, &job, scene)))
+    }
+
+    fn describe(
+        &self,
+        lease: &Lease,
+        pick: &Pick,
+        job: &JobTerms,
+        scene: Manifest,
+    ) -> LeaseOffer {
+        let task = |&(unit, attempt): &(u32, u32)| {
+            let frame = job.spec.unit_frame(unit)?;
+            Some(UnitTask { unit, frame, attempt })
+        };
+        LeaseOffer {
+            lease_id: lease.lease_id.clone(),
+            job_id: lease.job_id,
+            escrow: self.escrow,
+            chain_id: self.chain_id,
+            units: pick.units.iter().filter_map(task).collect(),
+            spec: job.spec.as_ref().clone(),
+            scene,
+            unit_price: pick.unit_price,
+            expires_at: u64::try_from(lease.expires_at).unwrap_or(0),
+            renew_seconds: u64::try_from(self.lease_seconds / RENEWALS).unwrap_or(1).max(1),
+            sealed: self.sealed,
+        }
+    }
+
+    /// The end of a renewed lease: it may last the job's limit for each unit, and no longer than
+    /// leaves time to commit. None: over.
+    pub fn renewed_until(&self, lease: &Lease, units: usize, job: &JobTerms, now: i64) -> Option<i64> {
+        let each = i64::from(job.spec.timeout_seconds);
+        let longest = each.saturating_mul(i64::try_from(units).unwrap_or(i64::MAX));
+        let cap = lease.taken_at.saturating_add(self.lease_seconds).saturating_add(longest);
+        let cap = cap.min(job.ends_at().saturating_sub(queue::COMMIT_MARGIN / 2));
+        (cap > now).then(|| now.saturating_add(self.lease_seconds).min(cap))
+    }
+}
+
+impl Work {
+    fn as_job(&self) -> Job<'_> {
+        Job {
+            order: &self.order,
+            state: &self.state,
+            spec: self.spec.as_deref(),
+            unit_price: self.unit_price,
+            lots: &self.lots,
+            drafts: &self.drafts,
+            attempts: &self.attempts,
+        }
+    }
+}
+
+/// An attempt belongs to one lease for ever, so the first one names it.
+fn lease_id(pick: &Pick) -> String {
+    let (unit, attempt) = pick.units.first().copied().unwrap_or_default();
+    let parts = [pick.job_id.as_slice(), &unit.to_be_bytes(), &attempt.to_be_bytes()];
+    hex::encode(&keccak256(parts.concat())[..16])
+}
