@@ -88,9 +88,12 @@ impl Refusal {
     }
 }
 
+/// The key named `settler` in orders.
+pub type SettlerKey = PrivateKeySigner;
+
 /// The settler's key, and what only it may do.
 pub struct Notary {
-    key: PrivateKeySigner,
+    key: SettlerKey,
     domain: Eip712Domain,
     rest: Hkdf<Sha256>,
     sealed: bool,
@@ -99,7 +102,7 @@ pub struct Notary {
 
 impl Notary {
     /// `sealed`: whether deliveries must be.
-    pub fn new(key: PrivateKeySigner, domain: Eip712Domain, sealed: bool) -> Self {
+    pub fn new(key: SettlerKey, domain: Eip712Domain, sealed: bool) -> Self {
         let rest = Hkdf::<Sha256>::new(None, key.to_bytes().as_slice());
         Self { key, domain, rest, sealed, opening: Arc::new(Semaphore::new(MAX_OPENING)) }
     }
@@ -166,9 +169,8 @@ impl Notary {
         let key = delivery.lot_key.map(LotKey::from);
         self.check_receipts(&delivery, lease, &attempts, key.as_ref(), now)?;
         let opened = self.open_all(store, &delivery.receipts, key.clone(), &job).await?;
-        let digests = delivery.receipts.iter().map(|d| {
-            (d.receipt.unit, d.receipt.digest(&self.domain))
-        });
+        let digests =
+            delivery.receipts.iter().map(|d| (d.receipt.unit, d.receipt.digest(&self.domain)));
         let commit = key.as_ref().map_or(B256::ZERO, LotKey::commit);
         let lot = lots::lot_of(lease.node, job.unit_price, commit, &digests.collect())?;
         if now.saturating_add(COMMIT_MARGIN / 3) >= job.ends_at() {
@@ -326,6 +328,3 @@ async fn accepted_before(
     let LotDraft { lot, lot_hash, acceptance, .. } = draft;
     Ok(Accepted { lot, lot_hash, acceptance })
 }
-
-#[cfg(test)]
-mod tests;

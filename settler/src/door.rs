@@ -6,9 +6,9 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256, eip191_hash_message, keccak256};
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -124,8 +124,8 @@ async fn register(
     Path(address): Path<String>,
     body: Bytes,
 ) -> Result<Json<Registered>, Refused> {
-    let node = contracts::text::parse_address(&address)
-        .map_err(|e| Refused::BadRequest(e.to_string()))?;
+    let node =
+        contracts::text::parse_address(&address).map_err(|e| Refused::BadRequest(e.to_string()))?;
     let form: Registration = parse(&body)?;
     check_backends(&form.backends)?;
     let now = crate::now();
@@ -330,8 +330,7 @@ async fn deliver(
     let delivery: Delivery = parse(&body)?;
     let lease = lease_of(&door, &node, &lease_id).await?;
     let job_id = lease.job_id;
-    let answer =
-        door.notary.accept(&door.store, &door.specs, &lease, delivery, crate::now()).await;
+    let answer = door.notary.accept(&door.store, &door.specs, &lease, delivery, crate::now()).await;
     door.wake.notify_waiters();
     match answer {
         Ok(accepted) => {

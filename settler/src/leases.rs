@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use alloy::primitives::{Address, hex, keccak256};
-use contracts::spec::ExpandedSpec;
 use contracts::Amount;
+use contracts::spec::ExpandedSpec;
 use store::{
     Attempt, JobOrder, JobState, Lease, LeaseState, LotDraft, LotRow, LotState, Node, Store,
 };
@@ -141,13 +141,7 @@ impl Leases {
         Ok(Some(self.describe(&lease, &pick, &job, scene)))
     }
 
-    fn describe(
-        &self,
-        lease: &Lease,
-        pick: &Pick,
-        job: &JobTerms,
-        scene: Manifest,
-    ) -> LeaseOffer {
+    fn describe(&self, lease: &Lease, pick: &Pick, job: &JobTerms, scene: Manifest) -> LeaseOffer {
         let task = |&(unit, attempt): &(u32, u32)| {
             let frame = job.spec.unit_frame(unit)?;
             Some(UnitTask { unit, frame, attempt })
@@ -169,7 +163,13 @@ impl Leases {
 
     /// The end of a renewed lease: it may last the job's limit for each unit, and no longer than
     /// leaves time to commit. None: over.
-    pub fn renewed_until(&self, lease: &Lease, units: usize, job: &JobTerms, now: i64) -> Option<i64> {
+    pub fn renewed_until(
+        &self,
+        lease: &Lease,
+        units: usize,
+        job: &JobTerms,
+        now: i64,
+    ) -> Option<i64> {
         let each = i64::from(job.spec.timeout_seconds);
         let longest = each.saturating_mul(i64::try_from(units).unwrap_or(i64::MAX));
         let cap = lease.taken_at.saturating_add(self.lease_seconds).saturating_add(longest);

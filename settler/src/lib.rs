@@ -23,7 +23,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use alloy::primitives::{Address, hex};
-use alloy::signers::local::PrivateKeySigner;
 use contracts::order;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
@@ -32,13 +31,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::accept::Notary;
+use crate::accept::{Notary, SettlerKey};
 use crate::chain::{Chain, ChainError};
 use crate::door::Door;
 use crate::leases::Leases;
 use crate::pay::Rules;
 use crate::payroll::{Payroll, PayrollError};
-use crate::sender::{Sender, SenderError};
+use crate::sender::{GasKey, Sender, SenderError};
 use crate::terms::Specs;
 
 /// Pause after a failed round, so that a server that is down is not hammered.
@@ -49,8 +48,8 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(2);
 pub struct Config {
     pub rpc_url: String,
     pub door_listen: SocketAddr,
-    pub settler_key: PrivateKeySigner,
-    pub gas_key: PrivateKeySigner,
+    pub settler_key: SettlerKey,
+    pub gas_key: GasKey,
     pub escrow: Address,
     /// How long a node holds units without a sign of life.
     pub lease_seconds: u64,
@@ -72,8 +71,8 @@ impl Config {
     pub fn new(
         rpc_url: String,
         door_listen: SocketAddr,
-        settler_key: PrivateKeySigner,
-        gas_key: PrivateKeySigner,
+        settler_key: SettlerKey,
+        gas_key: GasKey,
         escrow: Address,
     ) -> Self {
         Self {
@@ -107,7 +106,9 @@ pub enum Error {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("the door stopped: {0}")]
     Door(std::io::Error),
-    #[error("the index follows escrow {indexed}, this settler serves {configured}; start both with the same")]
+    #[error(
+        "the index follows escrow {indexed}, this settler serves {configured}; start both with the same"
+    )]
     OtherEscrow { indexed: Address, configured: Address },
     #[error("the chain server is on chain {found}, the index on {indexed}; give both the same")]
     OtherChain { found: u64, indexed: u64 },

@@ -38,6 +38,7 @@ pub fn lot_of(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloy::primitives::U256;
     use contracts::merkle;
     use contracts::receipt::receipt_leaves;
     use proptest::prelude::*;
@@ -49,7 +50,7 @@ mod tests {
             bits in proptest::collection::btree_set(0u32..256, 1..40),
         ) {
             let digests: BTreeMap<u32, B256> =
-                bits.iter().map(|bit| (word * 256 + bit, B256::repeat_byte(*bit as u8))).collect();
+                bits.iter().map(|bit| (word * 256 + bit, B256::from(U256::from(*bit)))).collect();
             let price = Amount::from(7u64);
             let lot = lot_of(Address::ZERO, price, B256::ZERO, &digests).unwrap();
             let named: Vec<u32> = digests.keys().copied().collect();

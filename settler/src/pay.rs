@@ -139,9 +139,8 @@ impl<'a> View<'a> {
 
     fn is_parked(&self, action: Action, subject: B256) -> bool {
         let mut intents = self.books.intents.iter();
-        intents.any(|i| {
-            i.state == IntentState::Parked && i.action == action && i.subject == subject
-        })
+        intents
+            .any(|i| i.state == IntentState::Parked && i.action == action && i.subject == subject)
     }
 
     /// Accepted lots that the chain has not seen: with the payer's approval where it covers
@@ -153,7 +152,7 @@ impl<'a> View<'a> {
         let mut plans = Vec::new();
         let mut left = self.left;
         let mut taken = self.in_flight.clone();
-        let mut hurried = BTreeSet::new();
+        let mut hurried: BTreeSet<B256> = BTreeSet::new();
         for approval in self.books.approvals {
             let lots = approval.lot_hashes.iter().map(|hash| self.drafts.get(hash).copied());
             let Some(lots) = lots.collect::<Option<Vec<&LotDraft>>>() else { continue };
@@ -214,7 +213,8 @@ impl<'a> View<'a> {
     }
 
     fn is_due(&self, draft: &LotDraft, rules: &Rules) -> bool {
-        let waited = self.clock.wall >= draft.accepted_at.saturating_add(rules.commit_after_seconds);
+        let waited =
+            self.clock.wall >= draft.accepted_at.saturating_add(rules.commit_after_seconds);
         let near_end = self.clock.now.saturating_add(END_MARGIN) >= self.end();
         waited || near_end || self.rejections_of(draft.lot_hash).next().is_some()
     }
@@ -315,9 +315,10 @@ impl<'a> View<'a> {
         if all_paid || self.clock.now >= self.end() {
             return vec![self.plan(job_id, Call::Close)];
         }
-        let asked = self.books.close_request.filter(|_| {
-            !state.close_requested && self.clock.now < state.work_deadline
-        });
+        let asked = self
+            .books
+            .close_request
+            .filter(|_| !state.close_requested && self.clock.now < state.work_deadline);
         asked
             .map(|request| self.plan(job_id, Call::RequestClose { request: request.clone() }))
             .into_iter()
@@ -333,6 +334,3 @@ fn sum_of(drafts: &[&LotDraft]) -> Amount {
     let amounts = drafts.iter().map(|d| lot_amount(&d.lot).unwrap_or(Amount::MAX));
     amounts.fold(Amount::ZERO, add_or_max)
 }
-
-#[cfg(test)]
-mod tests;

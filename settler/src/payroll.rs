@@ -71,8 +71,7 @@ impl Payroll {
     ) -> Result<Vec<Intent>, PayrollError> {
         let reader = self.store.reader();
         let job_id = order.job_id;
-        let intents: Vec<Intent> =
-            intents.iter().filter(|i| i.job_id == job_id).cloned().collect();
+        let intents: Vec<Intent> = intents.iter().filter(|i| i.job_id == job_id).cloned().collect();
         let close_request = reader.close_request(job_id).await?;
         let books = Books {
             order: &order,

@@ -212,10 +212,9 @@ fn busy_words(job: &Job<'_>) -> BTreeMap<u32, U256> {
 pub fn alive_mask(row: &LotRow, state: &LotState) -> U256 {
     match state.status {
         LotStatus::Lapsed => U256::ZERO,
-        LotStatus::Committed
-        | LotStatus::Approved
-        | LotStatus::Settled
-        | LotStatus::Released => row.lot.mask & !state.rejected,
+        LotStatus::Committed | LotStatus::Approved | LotStatus::Settled | LotStatus::Released => {
+            row.lot.mask & !state.rejected
+        }
     }
 }
 
@@ -257,7 +256,8 @@ fn histories(job: &Job<'_>) -> HashMap<u32, History> {
             LeaseState::Accepted => {
                 let draft = by_lease.get(attempt.lease_id.as_str());
                 let state = draft.and_then(|d| states.get(&d.lot_hash));
-                let rejected = state.is_some_and(|s| !(s.rejected & bit_of(attempt.unit)).is_zero());
+                let rejected =
+                    state.is_some_and(|s| !(s.rejected & bit_of(attempt.unit)).is_zero());
                 (rejected, rejected)
             }
         };
@@ -269,6 +269,3 @@ fn histories(job: &Job<'_>) -> HashMap<u32, History> {
     }
     all
 }
-
-#[cfg(test)]
-mod tests;

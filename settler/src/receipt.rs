@@ -1,4 +1,4 @@
-//! pure: is this receipt good for this order, unit and lease?
+//! pure: whether a receipt is good for its order, unit and lease.
 
 use std::collections::BTreeMap;
 

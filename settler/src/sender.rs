@@ -42,10 +42,13 @@ impl SenderError {
     }
 }
 
+/// A key that only sends and holds gas money.
+pub type GasKey = PrivateKeySigner;
+
 pub struct Sender {
     pub store: Store,
     pub chain: Chain,
-    pub key: PrivateKeySigner,
+    pub key: GasKey,
     pub escrow: Address,
     pub chain_id: u64,
     pub confirmations: u64,
@@ -77,7 +80,7 @@ impl Sender {
     pub fn new(
         store: Store,
         chain: Chain,
-        key: PrivateKeySigner,
+        key: GasKey,
         (escrow, chain_id): (Address, u64),
         confirmations: u64,
         fee_cap: u128,

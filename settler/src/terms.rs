@@ -99,8 +99,7 @@ pub async fn covers(store: &Store, job: &JobTerms, lot: &Lot) -> Result<bool, st
     let on_chain: BTreeSet<B256> = lots.into_iter().map(|(row, _)| row.lot_hash).collect();
     let drafts = store.reader().lot_drafts_of_job(job_id).await?;
     let waiting = drafts.iter().filter(|d| !on_chain.contains(&d.lot_hash)).map(|d| &d.lot);
-    let promised = waiting
-        .chain([lot])
-        .try_fold(Amount::ZERO, |sum, lot| sum.checked_add(lot_amount(lot)?));
+    let promised =
+        waiting.chain([lot]).try_fold(Amount::ZERO, |sum, lot| sum.checked_add(lot_amount(lot)?));
     Ok(promised.is_ok_and(|promised| promised <= job.state.remaining()))
 }

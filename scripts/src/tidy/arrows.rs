@@ -20,6 +20,7 @@ const ARROWS: &[Arrow] = &[
         words: &["ProviderBuilder", "RootProvider", "DynProvider", "WsConnect", "RpcClient"],
         places: &[
             "indexer/src/chain.rs",
+            "settler/src/chain.rs",
             "settler/src/sender.rs",
             "api/src/edge/eth.rs",
             "contracts/bindings/deploy.rs",
