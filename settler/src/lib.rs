@@ -107,7 +107,7 @@ pub enum Error {
     #[error("the door stopped: {0}")]
     Door(std::io::Error),
     #[error(
-        "the index follows escrow {indexed}, this settler serves {configured}; start both with the same"
+        "the index follows escrow {indexed}, this settler serves {configured}; give both the same"
     )]
     OtherEscrow { indexed: Address, configured: Address },
     #[error("the chain server is on chain {found}, the index on {indexed}; give both the same")]
