@@ -11,19 +11,17 @@ import {IRenderEscrow} from "./IRenderEscrow.sol";
 abstract contract Accounts is IRenderEscrow, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
-    /// One slot; 96 bits of it are spare.
-    struct Account {
-        uint96 free;
-        uint64 seq;
-    }
-
     /// Where burnt money goes; legacy RNDR gives holders no `burn`.
     address internal constant DEAD = 0x000000000000000000000000000000000000dEaD;
+    uint256 private constant SEQ_SHIFT = 96;
+    uint256 private constant ONE_SEQ = 2 ** SEQ_SHIFT;
     /// "0x" and 40 hexadecimal digits, the only job name that `fundJob` takes.
     uint256 private constant ADDRESS_TEXT_LENGTH = 42;
 
     IERC20 private immutable _token;
-    mapping(address owner => Account) internal _accounts;
+    /// One slot: the free balance in the low 96 bits, the sequence number in the 64 above, the
+    /// rest spare. Packed by hand, so that a payment reads and writes it once.
+    mapping(address owner => uint256 packed) private _accounts;
 
     constructor(address token_) {
         if (token_.code.length == 0) revert RenderEscrow_TokenRefused(token_);
@@ -64,7 +62,7 @@ abstract contract Accounts is IRenderEscrow, ReentrancyGuardTransient {
     }
 
     function burn() external nonReentrant {
-        uint96 amount = _accounts[DEAD].free;
+        (uint96 amount,) = account(DEAD);
         (uint96 free, uint64 seq) = _debit(DEAD, amount);
         emit Burned(amount, free, seq);
         _send(DEAD, amount);
@@ -74,9 +72,8 @@ abstract contract Accounts is IRenderEscrow, ReentrancyGuardTransient {
         return address(_token);
     }
 
-    function account(address owner) external view returns (uint96 free, uint64 seq) {
-        Account storage slot = _accounts[owner];
-        return (slot.free, slot.seq);
+    function account(address owner) public view returns (uint96 free, uint64 seq) {
+        return _unpack(_accounts[owner]);
     }
 
     /// Money of the zero account or of the escrow's own would have no way out.
@@ -88,11 +85,12 @@ abstract contract Accounts is IRenderEscrow, ReentrancyGuardTransient {
 
     /// Cannot overflow: all balances together never exceed the token balance, kept below 2^96.
     function _credit(address owner, uint96 amount) internal returns (uint96 free, uint64 seq) {
-        Account storage slot = _accounts[owner];
-        free = slot.free + amount;
-        seq = slot.seq + 1;
-        slot.free = free;
-        slot.seq = seq;
+        uint256 packed = _accounts[owner];
+        unchecked {
+            packed += ONE_SEQ + amount;
+        }
+        _accounts[owner] = packed;
+        return _unpack(packed);
     }
 
     function _debit(address owner, uint96 amount) internal returns (uint96 free, uint64 seq) {
@@ -102,13 +100,14 @@ abstract contract Accounts is IRenderEscrow, ReentrancyGuardTransient {
 
     /// As `_debit`, but nothing may be spent too: an opening can be paid by the allowance alone.
     function _spend(address owner, uint96 amount) internal returns (uint96 free, uint64 seq) {
-        Account storage slot = _accounts[owner];
-        free = slot.free;
+        uint256 packed = _accounts[owner];
+        (free,) = _unpack(packed);
         if (amount > free) revert RenderEscrow_FreeTooLow(owner, amount, free);
-        free -= amount;
-        seq = slot.seq + 1;
-        slot.free = free;
-        slot.seq = seq;
+        unchecked {
+            packed = packed + ONE_SEQ - amount;
+        }
+        _accounts[owner] = packed;
+        return _unpack(packed);
     }
 
     /// Takes exactly `amount` from `from`'s allowance; a token that moves another is refused.
@@ -144,5 +143,11 @@ abstract contract Accounts is IRenderEscrow, ReentrancyGuardTransient {
     function _checkBalance() private view returns (uint256 holds) {
         holds = _token.balanceOf(address(this));
         if (holds > type(uint96).max) revert RenderEscrow_BalanceTooLarge(holds);
+    }
+
+    function _unpack(uint256 packed) private pure returns (uint96 free, uint64 seq) {
+        // Both casts cut off what belongs to the other.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return (uint96(packed), uint64(packed >> SEQ_SHIFT));
     }
 }

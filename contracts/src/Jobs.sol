@@ -6,6 +6,7 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Accounts} from "./Accounts.sol";
 import {Consents} from "./Consents.sol";
 import {Hashes, Lot, Order} from "./Order.sol";
+import {Terms} from "./Terms.sol";
 import {Units} from "./Units.sol";
 
 abstract contract Jobs is Accounts, EIP712 {
@@ -25,8 +26,22 @@ abstract contract Jobs is Accounts, EIP712 {
         uint8 status;
     }
 
-    /// Fee and burn shares of one call, summed over its lots.
-    struct Shares {
+    /// A word of 256 units; a struct of its own, so that reading and writing locate it once.
+    struct Word {
+        uint256 taken;
+    }
+
+    /// A job in the hands of one call: read once, changed by each lot, written once.
+    struct Work {
+        bytes32 jobId;
+        uint96 funded;
+        uint96 released;
+        uint96 pending;
+        uint24 unitsPaid;
+        uint32 seq;
+        uint8 status;
+        uint40 closeRequestedAt;
+        /// Shares of this call, summed over its lots.
         uint96 fee;
         uint96 burn;
     }
@@ -41,19 +56,12 @@ abstract contract Jobs is Accounts, EIP712 {
     uint8 internal constant LOT_SETTLED = 3;
     uint8 internal constant LOT_LAPSED = 4;
 
-    uint256 private constant MIN_REVIEW = 10 minutes;
-    uint256 private constant MAX_REVIEW = 14 days;
-    uint256 private constant MIN_GRACE = 1 hours;
-    uint256 private constant MAX_GRACE = 14 days;
-    uint256 private constant MAX_FEE_BPS = 1000;
     uint256 private constant ALL_BPS = 10_000;
-    /// `unitsPaid` has 24 bits.
-    uint256 private constant MAX_UNITS = type(uint24).max;
     /// Lots of one call: this many to new nodes still fit in a block of 30 million gas.
     uint256 private constant MAX_LOTS = 256;
 
     mapping(bytes32 jobId => Job) internal _jobs;
-    mapping(bytes32 jobId => mapping(uint32 word => uint256 mask)) internal _taken;
+    mapping(bytes32 jobId => mapping(uint32 word => Word)) internal _words;
     mapping(bytes32 lotHash => LotRecord) internal _lots;
     mapping(bytes32 lotHash => uint256 mask) internal _rejected;
 
@@ -93,23 +101,7 @@ abstract contract Jobs is Accounts, EIP712 {
         _checkAccount(order.refundTo);
         _checkAccount(order.settler);
         if (order.feeBps != 0) _checkAccount(order.feeReceiver);
-        if (order.settler == order.payer || order.settler == order.approver) {
-            revert RenderEscrow_SettlerOnPayerSide(order.settler);
-        }
-        _checkTerm("cap", order.cap, 1, type(uint96).max);
-        _checkTerm("maxUnitPrice", order.maxUnitPrice, 1, type(uint96).max);
-        _checkTerm("units", order.units, 1, MAX_UNITS);
-        _checkTerm("openBy", order.openBy, 0, order.workDeadline);
-        _checkTerm("reviewSeconds", order.reviewSeconds, MIN_REVIEW, MAX_REVIEW);
-        _checkTerm("claimGrace", order.claimGrace, MIN_GRACE, MAX_GRACE);
-        _checkTerm("feeBps", order.feeBps, 0, MAX_FEE_BPS);
-        _checkTerm("burnBps", order.burnBps, 0, ALL_BPS - order.feeBps);
-    }
-
-    function _checkTerm(bytes32 term, uint256 given, uint256 least, uint256 most) private pure {
-        if (given < least || given > most) {
-            revert RenderEscrow_TermRefused(term, given, least, most);
-        }
+        Terms.check(order);
     }
 
     function _checkOpen(bytes32 jobId, uint8 status) internal pure {
@@ -123,12 +115,12 @@ abstract contract Jobs is Accounts, EIP712 {
     }
 
     /// The job, if it still takes lots.
-    function _workable(Order calldata order, bytes32 jobId) internal view returns (Job memory job) {
-        job = _jobs[jobId];
-        _checkOpen(jobId, job.status);
-        uint256 end = _end(order, job.closeRequestedAt);
+    function _workable(Order calldata order) internal view returns (Work memory work) {
+        work = _load(order);
+        _checkOpen(work.jobId, work.status);
+        uint256 end = _end(order, work.closeRequestedAt);
         if (block.timestamp >= end) {
-            revert RenderEscrow_DeadlinePassed(jobId, end, block.timestamp);
+            revert RenderEscrow_DeadlinePassed(work.jobId, end, block.timestamp);
         }
     }
 
@@ -166,79 +158,114 @@ abstract contract Jobs is Accounts, EIP712 {
         emit Opened(jobId, order.payer, funder, order, pulled, free, seq);
     }
 
-    /// Takes the lot's free units and says what they cost, which the job can cover.
-    function _take(Order calldata order, bytes32 jobId, Job memory job, Lot calldata lot)
+    function _load(Order calldata order) internal view returns (Work memory work) {
+        work.jobId = _hashTypedDataV4(Hashes.order(order));
+        Job storage job = _jobs[work.jobId];
+        work.funded = job.funded;
+        work.released = job.released;
+        work.unitsPaid = job.unitsPaid;
+        work.seq = job.seq;
+        work.status = job.status;
+        work.pending = job.pending;
+        work.closeRequestedAt = job.closeRequestedAt;
+    }
+
+    /// The first slot alone, for calls that leave `pending` as it was.
+    function _saveMoney(Work memory work) internal {
+        Job storage job = _jobs[work.jobId];
+        job.funded = work.funded;
+        job.released = work.released;
+        job.unitsPaid = work.unitsPaid;
+        job.seq = work.seq;
+        job.status = work.status;
+    }
+
+    function _saveAll(Work memory work) internal {
+        _saveMoney(work);
+        _jobs[work.jobId].pending = work.pending;
+    }
+
+    /// Takes the lot's free units and says how many there are and what they cost.
+    function _take(Order calldata order, Work memory work, Lot calldata lot)
         private
-        returns (uint96)
+        returns (uint96, uint256 count)
     {
         _checkAccount(lot.node);
         if (lot.unitPrice > order.maxUnitPrice) {
-            revert RenderEscrow_UnitPriceTooHigh(jobId, lot.unitPrice, order.maxUnitPrice);
+            revert RenderEscrow_UnitPriceTooHigh(work.jobId, lot.unitPrice, order.maxUnitPrice);
         }
         if (lot.mask == 0 || Units.outside(lot.word, lot.mask, order.units) != 0) {
-            revert RenderEscrow_UnitsUnknown(jobId, lot.word, lot.mask, order.units);
+            revert RenderEscrow_UnitsUnknown(work.jobId, lot.word, lot.mask, order.units);
         }
-        uint256 taken = _taken[jobId][lot.word];
+        Word storage word = _words[work.jobId][lot.word];
+        uint256 taken = word.taken;
         if (taken & lot.mask != 0) {
-            revert RenderEscrow_UnitsTaken(jobId, lot.word, taken & lot.mask);
+            revert RenderEscrow_UnitsTaken(work.jobId, lot.word, taken & lot.mask);
         }
-        _taken[jobId][lot.word] = taken | lot.mask;
-        uint256 amount = Units.amount(lot.mask, lot.unitPrice);
-        uint256 remaining = job.funded - job.released - job.pending;
-        if (amount > remaining) revert RenderEscrow_FundsTooLow(jobId, amount, remaining);
+        word.taken = taken | lot.mask;
+        count = Units.count(lot.mask);
+        return (_affordable(work, count * lot.unitPrice), count);
+    }
+
+    function _affordable(Work memory work, uint256 amount) private pure returns (uint96) {
+        uint256 remaining;
+        unchecked {
+            // `funded` covers both at any time: every step here keeps it so.
+            remaining = work.funded - work.released - work.pending;
+        }
+        if (amount > remaining) revert RenderEscrow_FundsTooLow(work.jobId, amount, remaining);
         // Fits: it is at most `remaining`, which has 96 bits.
         // forge-lint: disable-next-line(unsafe-typecast)
         return uint96(amount);
     }
 
-    function _release(
-        Order calldata order,
-        bytes32 jobId,
-        Job memory job,
-        Lot calldata lot,
-        bytes32 lotHash,
-        Shares memory shares
-    ) internal {
+    function _release(Order calldata order, Work memory work, Lot calldata lot, bytes32 lotHash)
+        internal
+    {
         if (lot.keyCommit != 0) revert RenderEscrow_LotSealed(lotHash);
         _checkNeverCommitted(lotHash);
-        uint96 amount = _take(order, jobId, job, lot);
-        (uint96 fee, uint96 burnt) = _pay(order, job, lot.mask, amount, shares);
+        (uint96 amount, uint256 count) = _take(order, work, lot);
+        (uint96 fee, uint96 burnt) = _pay(order, work, count, amount);
         (uint96 free, uint64 seq) = _credit(lot.node, amount - fee - burnt);
         emit Released(
-            jobId, lot.node, lotHash, lot, amount, fee, burnt, job.released, job.seq, free, seq
+            work.jobId,
+            lot.node,
+            lotHash,
+            lot,
+            amount,
+            fee,
+            burnt,
+            work.released,
+            work.seq,
+            free,
+            seq
         );
     }
 
     function _commit(
         Order calldata order,
-        bytes32 jobId,
-        Job memory job,
+        Work memory work,
         Lot calldata lot,
         bytes32 lotHash,
         bool approved
     ) internal {
         _checkNeverCommitted(lotHash);
-        uint96 amount = _take(order, jobId, job, lot);
-        job.pending += amount;
-        ++job.seq;
+        (uint96 amount,) = _take(order, work, lot);
+        work.pending += amount;
+        ++work.seq;
         // Fits: 40 bits of seconds last for 34,000 years.
         // forge-lint: disable-next-line(unsafe-typecast)
         uint40 windowEnd = uint40(block.timestamp + order.reviewSeconds);
         _lots[lotHash] = LotRecord(windowEnd, approved ? LOT_APPROVED : LOT_COMMITTED);
         emit Committed(
-            jobId, lot.node, lotHash, lot, amount, windowEnd, approved, job.pending, job.seq
+            work.jobId, lot.node, lotHash, lot, amount, windowEnd, approved, work.pending, work.seq
         );
     }
 
-    function _settle(
-        Order calldata order,
-        bytes32 jobId,
-        Job memory job,
-        Lot calldata lot,
-        bytes32 key,
-        Shares memory shares
-    ) internal {
-        bytes32 lotHash = Hashes.lot(jobId, lot);
+    function _settle(Order calldata order, Work memory work, Lot calldata lot, bytes32 key)
+        internal
+    {
+        bytes32 lotHash = Hashes.lot(work.jobId, lot);
         uint256 mask = _leftOf(lotHash, lot.mask);
         LotRecord storage record = _lots[lotHash];
         if (record.status == LOT_COMMITTED && block.timestamp < record.windowEnd) {
@@ -246,112 +273,83 @@ abstract contract Jobs is Accounts, EIP712 {
         }
         _checkKey(lotHash, lot.keyCommit, key);
         record.status = LOT_SETTLED;
+        uint256 count = Units.count(mask);
         // Fits: the same amount was counted into `pending`, which has 96 bits.
         // forge-lint: disable-next-line(unsafe-typecast)
-        uint96 amount = uint96(Units.amount(mask, lot.unitPrice));
-        job.pending -= amount;
-        (uint96 fee, uint96 burnt) = _pay(order, job, mask, amount, shares);
-        _settled(jobId, job, lot.node, lotHash, key, mask, amount, fee, burnt);
-    }
-
-    function _settled(
-        bytes32 jobId,
-        Job memory job,
-        address node,
-        bytes32 lotHash,
-        bytes32 key,
-        uint256 mask,
-        uint96 amount,
-        uint96 fee,
-        uint96 burnt
-    ) private {
-        (uint96 free, uint64 seq) = _credit(node, amount - fee - burnt);
+        uint96 amount = uint96(count * lot.unitPrice);
+        work.pending -= amount;
+        (uint96 fee, uint96 burnt) = _pay(order, work, count, amount);
+        (uint96 free, uint64 seq) = _credit(lot.node, amount - fee - burnt);
         emit Settled(
-            jobId,
-            node,
+            work.jobId,
+            lot.node,
             lotHash,
             key,
             mask,
             amount,
             fee,
             burnt,
-            job.released,
-            job.pending,
-            job.seq,
+            work.released,
+            work.pending,
+            work.seq,
             free,
             seq
         );
     }
 
-    /// Counts a payment of `mask`'s units and its shares, both rounded down.
-    function _pay(
-        Order calldata order,
-        Job memory job,
-        uint256 mask,
-        uint96 amount,
-        Shares memory shares
-    ) private pure returns (uint96 fee, uint96 burnt) {
-        job.released += amount;
-        // Fits: each unit is paid once, and a job has at most 2^24 - 1 units.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        job.unitsPaid += uint24(Units.count(mask));
-        ++job.seq;
-        // Fit: together at most `amount`, since the shares are at most 100 % together.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        fee = uint96(uint256(amount) * order.feeBps / ALL_BPS);
-        // forge-lint: disable-next-line(unsafe-typecast)
-        burnt = uint96(uint256(amount) * order.burnBps / ALL_BPS);
-        shares.fee += fee;
-        shares.burn += burnt;
+    /// Counts a payment of `count` units and its shares, both rounded down.
+    function _pay(Order calldata order, Work memory work, uint256 count, uint96 amount)
+        private
+        pure
+        returns (uint96 fee, uint96 burnt)
+    {
+        // Fits, all of it: `amount` is within the job's funds, a unit is paid once and a job has
+        // at most 2^24 - 1 of them, and fee and burn together are at most `amount`.
+        unchecked {
+            work.released += amount;
+            // forge-lint: disable-next-line(unsafe-typecast)
+            work.unitsPaid += uint24(count);
+            ++work.seq;
+            // forge-lint: disable-next-line(unsafe-typecast)
+            fee = uint96(uint256(amount) * order.feeBps / ALL_BPS);
+            // forge-lint: disable-next-line(unsafe-typecast)
+            burnt = uint96(uint256(amount) * order.burnBps / ALL_BPS);
+            work.fee += fee;
+            work.burn += burnt;
+        }
     }
 
-    function _creditShares(Order calldata order, bytes32 jobId, Shares memory shares) internal {
-        if (shares.fee != 0) {
-            (uint96 free, uint64 seq) = _credit(order.feeReceiver, shares.fee);
-            emit FeeCredited(jobId, order.feeReceiver, shares.fee, free, seq);
+    function _creditShares(Order calldata order, Work memory work) internal {
+        if (work.fee != 0) {
+            (uint96 free, uint64 seq) = _credit(order.feeReceiver, work.fee);
+            emit FeeCredited(work.jobId, order.feeReceiver, work.fee, free, seq);
         }
-        if (shares.burn != 0) {
-            (uint96 free, uint64 seq) = _credit(DEAD, shares.burn);
-            emit BurnCredited(jobId, shares.burn, free, seq);
+        if (work.burn != 0) {
+            (uint96 free, uint64 seq) = _credit(DEAD, work.burn);
+            emit BurnCredited(work.jobId, work.burn, free, seq);
         }
     }
 
     /// Frees units of a lot that was rejected in part or lapsed; their money is the job's again.
-    function _unreserve(bytes32 jobId, Job memory job, Lot calldata lot, uint256 mask)
+    function _unreserve(Work memory work, Lot calldata lot, uint256 mask)
         internal
         returns (uint96 amount)
     {
-        _taken[jobId][lot.word] &= ~mask;
+        _words[work.jobId][lot.word].taken &= ~mask;
         // Fits: the same amount was counted into `pending`, which has 96 bits.
         // forge-lint: disable-next-line(unsafe-typecast)
-        amount = uint96(Units.amount(mask, lot.unitPrice));
-        job.pending -= amount;
-        ++job.seq;
+        amount = uint96(Units.count(mask) * lot.unitPrice);
+        work.pending -= amount;
+        ++work.seq;
     }
 
     /// A closed job keeps no money but what is pending: the rest goes back at once.
-    function _returnIfClosed(Order calldata order, bytes32 jobId, Job memory job, uint96 amount)
-        internal
-    {
-        if (job.status != JOB_CLOSED || amount == 0) return;
-        job.funded -= amount;
-        ++job.seq;
+    function _returnIfClosed(Order calldata order, Work memory work, uint96 amount) internal {
+        if (work.status != JOB_CLOSED || amount == 0) return;
+        work.funded -= amount;
+        ++work.seq;
         (uint96 free, uint64 seq) = _credit(order.refundTo, amount);
-        emit Returned(jobId, order.refundTo, amount, job.funded, job.seq, free, seq);
-    }
-
-    function _saveMoney(bytes32 jobId, Job memory job) internal {
-        Job storage slot = _jobs[jobId];
-        slot.funded = job.funded;
-        slot.released = job.released;
-        slot.unitsPaid = job.unitsPaid;
-        slot.seq = job.seq;
-        slot.status = job.status;
-    }
-
-    function _saveAll(bytes32 jobId, Job memory job) internal {
-        _saveMoney(jobId, job);
-        _jobs[jobId].pending = job.pending;
+        emit Returned(work.jobId, order.refundTo, amount, work.funded, work.seq, free, seq);
     }
 
     // ---- lots ----

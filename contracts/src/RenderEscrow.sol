@@ -14,7 +14,7 @@ contract RenderEscrow is Jobs {
 
     function open(Order calldata order) external nonReentrant returns (bytes32 jobId) {
         jobId = jobIdOf(order);
-        uint96 free = _accounts[msg.sender].free;
+        (uint96 free,) = account(msg.sender);
         uint96 pulled = free < order.cap ? order.cap - free : 0;
         _open(order, jobId, msg.sender, pulled);
         if (pulled != 0) _pull(msg.sender, pulled);
@@ -49,17 +49,15 @@ contract RenderEscrow is Jobs {
         bytes calldata acceptance,
         bytes calldata approval
     ) external {
-        bytes32 jobId = jobIdOf(order);
-        Job memory job = _workable(order, jobId);
-        (bytes32[] memory hashes, bytes32 lotsHash) = _hashLots(jobId, lots);
-        _checkAcceptance(order, jobId, lotsHash, acceptance);
-        _checkPayerSide(order, Hashes.approval(jobId, lotsHash), approval);
-        Shares memory shares;
+        Work memory work = _workable(order);
+        (bytes32[] memory hashes, bytes32 lotsHash) = _hashLots(work.jobId, lots);
+        _checkAcceptance(order, work.jobId, lotsHash, acceptance);
+        _checkPayerSide(order, Hashes.approval(work.jobId, lotsHash), approval);
         for (uint256 i = 0; i < lots.length; ++i) {
-            _release(order, jobId, job, lots[i], hashes[i], shares);
+            _release(order, work, lots[i], hashes[i]);
         }
-        _saveMoney(jobId, job);
-        _creditShares(order, jobId, shares);
+        _saveMoney(work);
+        _creditShares(order, work);
     }
 
     function commit(
@@ -68,17 +66,15 @@ contract RenderEscrow is Jobs {
         bytes calldata acceptance,
         bytes calldata approval
     ) external {
-        bytes32 jobId = jobIdOf(order);
-        Job memory job = _workable(order, jobId);
-        (bytes32[] memory hashes, bytes32 lotsHash) = _hashLots(jobId, lots);
-        _checkAcceptance(order, jobId, lotsHash, acceptance);
+        Work memory work = _workable(order);
+        (bytes32[] memory hashes, bytes32 lotsHash) = _hashLots(work.jobId, lots);
+        _checkAcceptance(order, work.jobId, lotsHash, acceptance);
         bool approved = approval.length != 0;
-        if (approved) _checkPayerSide(order, Hashes.approval(jobId, lotsHash), approval);
+        if (approved) _checkPayerSide(order, Hashes.approval(work.jobId, lotsHash), approval);
         for (uint256 i = 0; i < lots.length; ++i) {
-            _commit(order, jobId, job, lots[i], hashes[i], approved);
+            _commit(order, work, lots[i], hashes[i], approved);
         }
-        _saveMoney(jobId, job);
-        _jobs[jobId].pending = job.pending;
+        _saveAll(work);
     }
 
     function approve(Order calldata order, Lot[] calldata lots, bytes calldata approval) external {
@@ -107,51 +103,47 @@ contract RenderEscrow is Jobs {
         bytes32 reasonHash,
         bytes calldata signature
     ) external {
-        bytes32 jobId = jobIdOf(order);
-        bytes32 lotHash = Hashes.lot(jobId, lot);
+        Work memory work = _load(order);
+        bytes32 lotHash = Hashes.lot(work.jobId, lot);
         _checkRejectable(lotHash);
-        _checkPayerSide(order, Hashes.rejection(jobId, lotHash, mask, reasonHash), signature);
+        _checkPayerSide(order, Hashes.rejection(work.jobId, lotHash, mask, reasonHash), signature);
         uint256 rejected = _rejected[lotHash];
         uint256 cleared = mask & ~rejected;
         if (cleared == 0 || mask & ~lot.mask != 0) {
             revert RenderEscrow_MaskRefused(lotHash, mask, lot.mask & ~rejected);
         }
         _rejected[lotHash] = rejected | cleared;
-        Job memory job = _jobs[jobId];
-        uint96 amount = _unreserve(jobId, job, lot, cleared);
-        emit Rejected(jobId, lotHash, cleared, reasonHash, amount, job.pending, job.seq);
-        _returnIfClosed(order, jobId, job, amount);
-        _saveAll(jobId, job);
+        uint96 amount = _unreserve(work, lot, cleared);
+        emit Rejected(work.jobId, lotHash, cleared, reasonHash, amount, work.pending, work.seq);
+        _returnIfClosed(order, work, amount);
+        _saveAll(work);
     }
 
     function settle(Order calldata order, Lot[] calldata lots, bytes32[] calldata keys) external {
         if (lots.length != keys.length) {
             revert RenderEscrow_KeyCountWrong(lots.length, keys.length);
         }
-        bytes32 jobId = jobIdOf(order);
         _checkLotCount(lots.length);
-        Job memory job = _jobs[jobId];
-        Shares memory shares;
+        Work memory work = _load(order);
         for (uint256 i = 0; i < lots.length; ++i) {
-            _settle(order, jobId, job, lots[i], keys[i], shares);
+            _settle(order, work, lots[i], keys[i]);
         }
-        _saveAll(jobId, job);
-        _creditShares(order, jobId, shares);
+        _saveAll(work);
+        _creditShares(order, work);
     }
 
     function lapse(Order calldata order, Lot calldata lot) external {
-        bytes32 jobId = jobIdOf(order);
-        bytes32 lotHash = Hashes.lot(jobId, lot);
+        Work memory work = _load(order);
+        bytes32 lotHash = Hashes.lot(work.jobId, lot);
         uint256 mask = _leftOf(lotHash, lot.mask);
         if (lot.keyCommit == 0) revert RenderEscrow_LotNotSealed(lotHash);
         uint256 from = uint256(_lots[lotHash].windowEnd) + order.claimGrace;
         if (block.timestamp < from) revert RenderEscrow_TooEarly(lotHash, from, block.timestamp);
         _lots[lotHash].status = LOT_LAPSED;
-        Job memory job = _jobs[jobId];
-        uint96 amount = _unreserve(jobId, job, lot, mask);
-        emit Lapsed(jobId, lotHash, mask, amount, job.pending, job.seq);
-        _returnIfClosed(order, jobId, job, amount);
-        _saveAll(jobId, job);
+        uint96 amount = _unreserve(work, lot, mask);
+        emit Lapsed(work.jobId, lotHash, mask, amount, work.pending, work.seq);
+        _returnIfClosed(order, work, amount);
+        _saveAll(work);
     }
 
     // ---- ending ----
@@ -176,18 +168,16 @@ contract RenderEscrow is Jobs {
     }
 
     function close(Order calldata order) external {
-        bytes32 jobId = jobIdOf(order);
-        Job memory job = _jobs[jobId];
-        _checkOpen(jobId, job.status);
-        uint256 end = _end(order, job.closeRequestedAt);
-        if (block.timestamp < end && job.unitsPaid != order.units) {
-            revert RenderEscrow_TooEarly(jobId, end, block.timestamp);
+        Work memory work = _load(order);
+        _checkOpen(work.jobId, work.status);
+        uint256 end = _end(order, work.closeRequestedAt);
+        if (block.timestamp < end && work.unitsPaid != order.units) {
+            revert RenderEscrow_TooEarly(work.jobId, end, block.timestamp);
         }
-        job.status = JOB_CLOSED;
-        emit Closed(jobId, ++job.seq);
-        uint96 remaining = job.funded - job.released - job.pending;
-        if (remaining != 0) _returnIfClosed(order, jobId, job, remaining);
-        _saveMoney(jobId, job);
+        work.status = JOB_CLOSED;
+        emit Closed(work.jobId, ++work.seq);
+        _returnIfClosed(order, work, work.funded - work.released - work.pending);
+        _saveMoney(work);
     }
 
     // ---- views ----
@@ -219,7 +209,7 @@ contract RenderEscrow is Jobs {
     }
 
     function takenUnits(bytes32 jobId, uint32 word) external view returns (uint256 mask) {
-        return _taken[jobId][word];
+        return _words[jobId][word].taken;
     }
 
     function lotHashOf(bytes32 jobId, Lot calldata lot) external pure returns (bytes32) {

@@ -221,10 +221,7 @@ abstract contract Fixture {
     function _signatureRefused(bytes32 act, address wanted, address orWanted) internal {
         vm.expectRevert(
             abi.encodeWithSelector(
-                IRenderEscrow.RenderEscrow_SignatureRefused.selector,
-                _digest(act),
-                wanted,
-                orWanted
+                IRenderEscrow.RenderEscrow_SignatureRefused.selector, _digest(act), wanted, orWanted
             )
         );
     }

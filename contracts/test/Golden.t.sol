@@ -50,9 +50,7 @@ contract GoldenTest is Fixture {
 
     function test_KeyAndOutput() public view {
         _same(keccak256(abi.encode(_word(".key.key"))), ".key.keyCommit");
-        bytes32 roots = keccak256(
-            abi.encode(_word(".output.pixelRoot"), _word(".output.fileRoot"))
-        );
+        bytes32 roots = keccak256(abi.encode(_word(".output.pixelRoot"), _word(".output.fileRoot")));
         _same(roots, ".output.outputHash");
     }
 
@@ -144,9 +142,7 @@ contract GoldenTest is Fixture {
             _same(digests[i], string.concat(row, ".digest"));
         }
         _checkTree(
-            digests,
-            string.concat(path, ".receiptsRoot"),
-            string.concat(path, ".receiptProofs")
+            digests, string.concat(path, ".receiptsRoot"), string.concat(path, ".receiptProofs")
         );
     }
 
@@ -157,8 +153,12 @@ contract GoldenTest is Fixture {
     {
         uint256 n = values.length;
         bytes32[] memory nodes = new bytes32[](2 * n - 1);
-        for (uint256 i = 0; i < n; ++i) nodes[2 * n - 2 - i] = _leaf(values[i]);
-        for (uint256 i = n - 1; i > 0; --i) nodes[i - 1] = _pair(nodes[2 * i - 1], nodes[2 * i]);
+        for (uint256 i = 0; i < n; ++i) {
+            nodes[2 * n - 2 - i] = _leaf(values[i]);
+        }
+        for (uint256 i = n - 1; i > 0; --i) {
+            nodes[i - 1] = _pair(nodes[2 * i - 1], nodes[2 * i]);
+        }
         _same(nodes[0], root);
         for (uint256 i = 0; i < n; ++i) {
             bytes32[] memory proof = _words(_at(proofs, i));
