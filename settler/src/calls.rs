@@ -152,3 +152,6 @@ fn newest(
     let blocks = hashes.iter().map(block_of).collect::<Option<Vec<u64>>>()?;
     blocks.into_iter().max()
 }
+
+#[cfg(test)]
+mod tests;

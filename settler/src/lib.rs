@@ -16,6 +16,8 @@ pub mod queue;
 pub mod receipt;
 pub mod sender;
 pub mod terms;
+#[cfg(test)]
+mod testing;
 pub mod tx;
 
 use std::net::SocketAddr;

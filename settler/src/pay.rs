@@ -334,3 +334,6 @@ fn sum_of(drafts: &[&LotDraft]) -> Amount {
     let amounts = drafts.iter().map(|d| lot_amount(&d.lot).unwrap_or(Amount::MAX));
     amounts.fold(Amount::ZERO, add_or_max)
 }
+
+#[cfg(test)]
+mod tests;

@@ -269,3 +269,6 @@ fn histories(job: &Job<'_>) -> HashMap<u32, History> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,3 +137,6 @@ pub fn free_nonce(mined: u64, taken: &std::collections::BTreeSet<u64>) -> u64 {
     }
     nonce
 }
+
+#[cfg(test)]
+mod tests;
