@@ -37,13 +37,15 @@ fn all(root: &Path) -> Vec<Step<'_>> {
         cargo(root, "clippy", LONG, CLIPPY),
         cargo(root, "build", LONG, &["build", "--workspace", "--all-targets", "--locked"]),
         inside("openapi check", || generated::openapi(root, Mode::Check)),
-        cargo(root, "cargo test on SQLite", LONG, &["test", "--workspace", "--locked"]),
+        cargo(root, "cargo test on SQLite", LONG, TEST),
         inside("cargo test on PostgreSQL", || test_on_postgres(root)),
     ]
 }
 
 const SNAPSHOT: &[&str] =
     &["snapshot", "--isolate", "--check", "--tolerance", "2", "--match-path", "test/Gas.t.sol"];
+
+const TEST: &[&str] = &["test", "--workspace", "--locked", "--no-fail-fast"];
 
 const CLIPPY: &[&str] =
     &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
@@ -67,7 +69,7 @@ fn forge(root: &Path, name: &'static str, limit: Duration, words: &[&str]) -> St
 fn test_on_postgres(root: &Path) -> Result<()> {
     let cluster = Cluster::start()?;
     let mut command = Command::new("cargo");
-    command.args(["test", "--workspace", "--locked"]).current_dir(root);
+    command.args(TEST).current_dir(root);
     command.env(POSTGRES_VARIABLE, cluster.url());
     steps::run(&mut command, LONG)
 }

@@ -178,11 +178,22 @@ fn fits(package: &Value) -> bool {
 /// first frame.
 fn sandbox_starts() -> Result<()> {
     let mut probe = Command::new("bwrap");
-    probe.args(["--unshare-all", "--ro-bind", "/", "/", "true"]);
+    probe.args([
+        "--unshare-all",
+        "--ro-bind",
+        "/",
+        "/",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "true",
+    ]);
     steps::run(&mut probe, Duration::from_secs(10)).context(
         "bubblewrap cannot make a sandbox here; allow user namespaces \
          (sysctl kernel.unprivileged_userns_clone=1, or on Ubuntu \
-         kernel.apparmor_restrict_unprivileged_userns=0), or run this as root",
+         kernel.apparmor_restrict_unprivileged_userns=0); in a container start it with \
+         --privileged, or use a virtual machine",
     )
 }
 

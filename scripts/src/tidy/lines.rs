@@ -105,11 +105,19 @@ pub fn machine_path(house: &House) -> Vec<Finding> {
         let needles: Vec<&str> = own.chain(homes).collect();
         let mut found = Vec::new();
         for (at, line) in s.lines.iter().enumerate() {
-            if let Some(path) = needles.iter().find(|path| source::has_word(line, path)) {
+            if let Some(path) = needles.iter().find(|path| holds_absolute(line, path)) {
                 found.push(Finding::new(&s.path, at + 1, format!("holds `{path}`")));
             }
         }
         found
+    })
+}
+
+/// Whether `path` starts in `line` where no relative path could have led up to it.
+fn holds_absolute(line: &str, path: &str) -> bool {
+    source::words(line, path).any(|at| {
+        let before = line[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || "._-*}>)/".contains(c))
     })
 }
 

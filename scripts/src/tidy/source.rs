@@ -157,6 +157,7 @@ pub fn is_test_path(path: &str) -> bool {
         || path.starts_with("contracts/test/")
         || path.contains("/tests/")
         || path.ends_with("/tests.rs")
+        || path.ends_with("/testing.rs")
         || path.ends_with("_tests.rs")
         || path.ends_with(".t.sol")
 }

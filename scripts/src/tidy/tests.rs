@@ -30,7 +30,7 @@ const SAMPLES: &[(&str, &str, &str, &str)] = &[
     ("arrow", "settler/src/pay.rs", "println!(\"\");", "tracing::info!(\"println!\");"),
     ("arrow", "api/src/routes/a.rs", "ProviderBuilder::new()", "fn provider() {}"),
     ("machine-path", "scripts/a.sh", "cd /home/me/rndr", "cd ./home"),
-    ("machine-path", "scripts/a.sh", "cd /checkout/here", "cd /elsewhere"),
+    ("machine-path", "scripts/a.sh", "cd /checkout/here", "cd ../checkout/here"),
     ("lock-host", "contracts/package-lock.json", "  \"resolved\": \"https://x\"", "{}"),
     ("lock-host", "Cargo.lock", "source = \"git+https://x\"", ""),
     ("unexplained-table", "indexer/store/migrations/1.sql", "CREATE TABLE a (b BIGINT);",
