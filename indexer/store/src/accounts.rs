@@ -43,7 +43,7 @@ pub(crate) fn account_values(state: &AccountState) -> Vec<Value> {
     values![state.account, state.block, state.log_index, state.free, state.seq]
 }
 
-fn account_from(row: &Row) -> Result<AccountState> {
+pub(crate) fn account_from(row: &Row) -> Result<AccountState> {
     Ok(AccountState {
         account: row.get("account")?,
         block: row.get("block")?,

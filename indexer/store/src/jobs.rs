@@ -274,10 +274,17 @@ pub(crate) fn lot_state_values(state: &LotState) -> Vec<Value> {
 }
 
 fn job_from(row: &Row) -> Result<(JobOrder, JobState)> {
-    let job_id = row.get("job_id")?;
-    let order = JobOrder { job_id, block: row.get("opened_block")?, order: order_from(row)? };
-    let state = JobState {
-        job_id,
+    Ok((job_order_from(row)?, job_state_from(row)?))
+}
+
+pub(crate) fn job_order_from(row: &Row) -> Result<JobOrder> {
+    let (job_id, block) = (row.get("job_id")?, row.get("opened_block")?);
+    Ok(JobOrder { job_id, block, order: order_from(row)? })
+}
+
+pub(crate) fn job_state_from(row: &Row) -> Result<JobState> {
+    Ok(JobState {
+        job_id: row.get("job_id")?,
         block: row.get("block")?,
         log_index: row.get("log_index")?,
         funded: row.get("funded")?,
@@ -288,20 +295,22 @@ fn job_from(row: &Row) -> Result<(JobOrder, JobState)> {
         closed: row.get("closed")?,
         work_deadline: row.get("deadline_now")?,
         close_requested: row.get("close_requested")?,
-    };
-    Ok((order, state))
+    })
 }
 
 fn lot_and_state_from(row: &Row) -> Result<(LotRow, LotState)> {
-    let lot_hash = row.get("lot_hash")?;
-    let lot = LotRow {
-        lot_hash,
-        job_id: row.get("job_id")?,
-        block: row.get("first_block")?,
-        lot: lot_from(row)?,
-    };
-    let state = LotState {
-        lot_hash,
+    Ok((lot_row_from(row)?, lot_state_from(row)?))
+}
+
+pub(crate) fn lot_row_from(row: &Row) -> Result<LotRow> {
+    let (lot_hash, job_id, block) =
+        (row.get("lot_hash")?, row.get("job_id")?, row.get("first_block")?);
+    Ok(LotRow { lot_hash, job_id, block, lot: lot_from(row)? })
+}
+
+pub(crate) fn lot_state_from(row: &Row) -> Result<LotState> {
+    Ok(LotState {
+        lot_hash: row.get("lot_hash")?,
         block: row.get("block")?,
         log_index: row.get("log_index")?,
         status: row.word("status")?,
@@ -309,8 +318,7 @@ fn lot_and_state_from(row: &Row) -> Result<(LotRow, LotState)> {
         rejected: row.get("rejected")?,
         paid: row.get("paid")?,
         lot_key: row.opt("lot_key")?,
-    };
-    Ok((lot, state))
+    })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod objects;
 pub mod orders;
 pub mod outbox;
 pub mod receipts;
+mod rows;
 pub mod scenes;
 pub mod specs;
 mod terms;
