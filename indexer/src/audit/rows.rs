@@ -1,0 +1,180 @@
+//! Compares every row of the chain's tables with the replay, table by table.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::B256;
+use serde::Serialize;
+use store::{Block, Escrow, EventRow, Reader, Step};
+
+use super::{AuditError, BLOCKS_AT_ONCE, Columns, Findings, Place, columns};
+use crate::chain::Chain;
+use crate::digest;
+
+/// Rows of a table by key: the key as text, the log that wrote it, the columns.
+type Rows = BTreeMap<(Option<(u64, u64)>, String), Columns>;
+
+/// Compares the database with the replay, from the deployment to block `last`.
+pub(super) async fn compare<C: Chain>(
+    chain: &C,
+    replayed: &Reader,
+    stored: &Reader,
+    escrow: &Escrow,
+    last: u64,
+    found: &mut Findings,
+) -> Result<(), AuditError> {
+    let Escrow { chain_id, genesis_hash, address, .. } = *escrow;
+    let mut running = digest::seed(chain_id, genesis_hash, address);
+    // From zero: rows below the deployment would be differences too.
+    let mut from = 0;
+    while from <= last {
+        let to = last.min(from.saturating_add(BLOCKS_AT_ONCE - 1));
+        let expected = replayed.rows_between(from, to).await?;
+        match stored.rows_between(from, to).await {
+            Ok(rows) => {
+                tables(&expected, &rows, found);
+                let stored = &rows.blocks;
+                running = blocks(chain, &expected, stored, last, running, found).await?;
+            }
+            Err(store::Error::Altered { column, problem }) => {
+                let place = Place::new("events", format!("in blocks {from} to {to}"));
+                found.add(&place, &column, "what the contract wrote".into(), problem);
+                running = expected.blocks.last().map_or(running, |block| block.digest);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        from = to + 1;
+    }
+    Ok(())
+}
+
+/// Terms first: an event's row is read together with the order or lot that it names, so a
+/// changed term would show in the event too.
+fn tables(expected: &Step, stored: &Step, found: &mut Findings) {
+    let orders = |step: &Step| keyed(&step.orders, |o| (None, format!("job {}", o.job_id)));
+    table("job_orders", orders(expected), orders(stored), found);
+    let lots = |step: &Step| keyed(&step.lots, |l| (None, format!("lot {}", l.lot_hash)));
+    table("lots", lots(expected), lots(stored), found);
+    table("events", events(&expected.events), events(&stored.events), found);
+    let accounts = |step: &Step| {
+        keyed(&step.accounts, |a| (Some((a.block, a.log_index)), format!("account {}", a.account)))
+    };
+    table("account_states", accounts(expected), accounts(stored), found);
+    let jobs = |step: &Step| {
+        keyed(&step.jobs, |j| (Some((j.block, j.log_index)), format!("job {}", j.job_id)))
+    };
+    table("job_states", jobs(expected), jobs(stored), found);
+    let lot_states = |step: &Step| {
+        keyed(&step.lot_states, |l| (Some((l.block, l.log_index)), format!("lot {}", l.lot_hash)))
+    };
+    table("lot_states", lot_states(expected), lot_states(stored), found);
+}
+
+fn keyed<T: Serialize>(rows: &[T], key: impl Fn(&T) -> (Option<(u64, u64)>, String)) -> Rows {
+    rows.iter().map(|row| (key(row), columns(row))).collect()
+}
+
+fn events(rows: &[EventRow]) -> Rows {
+    let each = rows.iter().map(|row| {
+        let log = Some((row.block, row.log_index));
+        let mut fields = columns(&row.event);
+        // Terms have tables of their own.
+        if let Some(lot) = lot_fields(row) {
+            fields.retain(|name, _| !lot.contains_key(name) || name == "node");
+        }
+        fields.insert("tx_hash".into(), row.tx_hash.to_string());
+        ((log, format!("{} at {}/{}", row.event.name(), row.block, row.log_index)), fields)
+    });
+    each.map(|(key, fields)| (key, rename(fields))).collect()
+}
+
+fn lot_fields(row: &EventRow) -> Option<Columns> {
+    match &row.event {
+        contracts::Event::Opened(e) => {
+            let mut terms = columns(&e.order);
+            terms.remove("payer");
+            Some(terms)
+        }
+        contracts::Event::Released(e) => Some(columns(&e.lot)),
+        contracts::Event::Committed(e) => Some(columns(&e.lot)),
+        contracts::Event::Deposited(_)
+        | contracts::Event::Withdrawn(_)
+        | contracts::Event::FeeCredited(_)
+        | contracts::Event::BurnCredited(_)
+        | contracts::Event::Burned(_)
+        | contracts::Event::ToppedUp(_)
+        | contracts::Event::Approved(_)
+        | contracts::Event::Rejected(_)
+        | contracts::Event::Settled(_)
+        | contracts::Event::Lapsed(_)
+        | contracts::Event::CloseRequested(_)
+        | contracts::Event::Closed(_)
+        | contracts::Event::Returned(_) => None,
+    }
+}
+
+/// Fields of events under the names of their columns.
+fn rename(fields: Columns) -> Columns {
+    let column = |field: String| match field.as_str() {
+        "event" => "kind".into(),
+        "pulled" => "amount".into(),
+        "window_end" | "work_deadline" => "at".into(),
+        "reason_hash" | "key" => "hash".into(),
+        _ => field,
+    };
+    fields.into_iter().map(|(field, value)| (column(field), value)).collect()
+}
+
+fn table(name: &'static str, expected: Rows, mut stored: Rows, found: &mut Findings) {
+    for (key, expected) in expected {
+        let place = Place { table: name, row: key.1.clone(), log: key.0 };
+        match stored.remove(&key) {
+            Some(columns) => found.columns(&place, &expected, &columns),
+            None => found.add(&place, "(whole row)", "this row".into(), "nothing".into()),
+        }
+    }
+    for ((log, row), _) in stored {
+        let place = Place { table: name, row, log };
+        found.add(&place, "(whole row)", "no such row".into(), "one".into());
+    }
+}
+
+/// Blocks: those with events and the last one must be there; any other may be, and is compared
+/// with the chain's header. The digest of each is that of the last event at or below it.
+async fn blocks<C: Chain>(
+    chain: &C,
+    expected: &Step,
+    stored: &[Block],
+    last: u64,
+    mut running: B256,
+    found: &mut Findings,
+) -> Result<B256, AuditError> {
+    let mut stored: BTreeMap<u64, &Block> = stored.iter().map(|b| (b.number, b)).collect();
+    let needed = |block: &Block| {
+        block.number == last || expected.events.iter().any(|row| row.block == block.number)
+    };
+    let mut all: BTreeMap<u64, Option<&Block>> = stored.keys().map(|n| (*n, None)).collect();
+    all.extend(expected.blocks.iter().map(|block| (block.number, Some(block))));
+    for (number, replayed) in all {
+        let place = Place::new("blocks", format!("block {number}"));
+        if let Some(block) = replayed {
+            running = block.digest;
+        }
+        match (stored.remove(&number), replayed) {
+            (Some(stored), Some(block)) => found.columns(&place, &columns(block), &columns(stored)),
+            (None, Some(block)) if needed(block) => {
+                found.add(&place, "(whole row)", "this row".into(), "nothing".into());
+            }
+            (None, _) => {}
+            (Some(stored), None) => match chain.header(number).await? {
+                Some(header) => {
+                    found.same(&place, "hash", header.hash, stored.hash);
+                    found.same(&place, "parent_hash", header.parent_hash, stored.parent_hash);
+                    found.same(&place, "mined_at", header.mined_at, stored.mined_at);
+                    found.same(&place, "digest", running, stored.digest);
+                }
+                None => found.add(&place, "(whole row)", "no such block".into(), "one".into()),
+            },
+        }
+    }
+    Ok(running)
+}

@@ -1,0 +1,191 @@
+//! Compares the replayed state with the contract's own storage and the token's balance.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::{Address, B256, U256};
+use alloy::sol_types::SolCall;
+use contracts::{Amount, JobId, RenderEscrow};
+use futures::{StreamExt, TryStreamExt};
+use store::{AccountState, Escrow, JobOrder, JobState, LotRow, LotState, LotStatus, Reader};
+
+use super::{AuditError, Findings, Place};
+use crate::chain::{Chain, ChainError};
+use crate::identity::{self, Token};
+
+/// View calls at the same time: hides the way to the node, spares its queue.
+const CALLS_AT_ONCE: usize = 8;
+
+/// What the escrow holds and owes.
+pub(super) struct Held {
+    pub accounts: u64,
+    pub jobs: u64,
+    pub lots: u64,
+    pub token_balance: Amount,
+    pub liabilities: Amount,
+    pub wallets: BTreeMap<Address, Amount>,
+    pub in_jobs: BTreeMap<JobId, Amount>,
+}
+
+/// A contract at one block.
+struct At<'a, C> {
+    chain: &'a C,
+    escrow: Address,
+    block: B256,
+}
+
+impl<C: Chain> At<'_, C> {
+    async fn ask<V: SolCall>(&self, of: Address, question: V) -> Result<V::Return, AuditError> {
+        let answer = self.chain.call(of, question.abi_encode().into(), Some(self.block)).await?;
+        let decoded = identity::decode::<V>(&answer);
+        let broken = |reason| ChainError::Transport { call: "a view function", reason };
+        Ok(decoded.map_err(broken)?)
+    }
+
+    async fn view<V: SolCall>(&self, question: V) -> Result<V::Return, AuditError> {
+        self.ask(self.escrow, question).await
+    }
+}
+
+/// Compares every account, job, lot and word of units; the contract is asked, at one block.
+pub(super) async fn compare<C: Chain>(
+    chain: &C,
+    replayed: &Reader,
+    (escrow, block): (&Escrow, B256),
+    found: &mut Findings,
+) -> Result<Held, AuditError> {
+    let at = At { chain, escrow: escrow.address, block };
+    let accounts = replayed.accounts().await?;
+    let jobs = replayed.all_jobs().await?;
+    let lots = replayed.all_lots().await?;
+    compare_accounts(&at, &accounts, found).await?;
+    compare_jobs(&at, &jobs, found).await?;
+    compare_lots(&at, &lots, found).await?;
+    compare_units(&at, &lots, found).await?;
+
+    let mut liabilities = Amount::ZERO;
+    let mut in_jobs = BTreeMap::new();
+    for (_, job) in &jobs {
+        let left = job.funded.checked_sub(job.released)?;
+        liabilities = liabilities.checked_add(left)?;
+        in_jobs.insert(job.job_id, left);
+    }
+    for account in &accounts {
+        liabilities = liabilities.checked_add(account.free)?;
+    }
+    let balance = at.ask(escrow.token, Token::balanceOfCall { owner: escrow.address }).await?;
+    let token_balance = Amount::try_from(balance)?;
+    if token_balance < liabilities {
+        let place = Place::new("contract storage", format!("token balance of {}", escrow.address));
+        let expected = format!("at least {liabilities}, all that the escrow owes");
+        found.add(&place, "balanceOf", expected, token_balance.to_string());
+    }
+    let wallets = accounts.iter().map(|a| (a.account, a.free)).collect();
+    let count = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+    let (accounts, jobs, lots) = (count(accounts.len()), count(jobs.len()), count(lots.len()));
+    Ok(Held { accounts, jobs, lots, token_balance, liabilities, wallets, in_jobs })
+}
+
+fn place(row: String, block: u64, log_index: u64) -> Place {
+    Place { table: "contract storage", row, log: Some((block, log_index)) }
+}
+
+async fn compare_accounts<C: Chain>(
+    at: &At<'_, C>,
+    accounts: &[AccountState],
+    found: &mut Findings,
+) -> Result<(), AuditError> {
+    let answers: Vec<_> = futures::stream::iter(accounts)
+        .map(|state| at.view(RenderEscrow::accountCall { owner: state.account }))
+        .buffered(CALLS_AT_ONCE)
+        .try_collect()
+        .await?;
+    for (state, answer) in accounts.iter().zip(answers) {
+        let place = place(format!("account {}", state.account), state.block, state.log_index);
+        found.same(&place, "free", Amount::from(answer.free), state.free);
+        found.same(&place, "seq", answer.seq, state.seq);
+    }
+    Ok(())
+}
+
+async fn compare_jobs<C: Chain>(
+    at: &At<'_, C>,
+    jobs: &[(JobOrder, JobState)],
+    found: &mut Findings,
+) -> Result<(), AuditError> {
+    let answers: Vec<_> = futures::stream::iter(jobs)
+        .map(|(_, state)| at.view(RenderEscrow::jobCall { jobId: state.job_id }))
+        .buffered(CALLS_AT_ONCE)
+        .try_collect()
+        .await?;
+    for ((_, state), answer) in jobs.iter().zip(answers) {
+        let place = place(format!("job {}", state.job_id), state.block, state.log_index);
+        found.same(&place, "funded", Amount::from(answer.funded), state.funded);
+        found.same(&place, "released", Amount::from(answer.released), state.released);
+        found.same(&place, "pending", Amount::from(answer.pending), state.pending);
+        found.same(&place, "unitsPaid", answer.unitsPaid, state.units_paid);
+        found.same(&place, "seq", answer.seq, state.job_seq);
+        found.same(&place, "status", answer.status, if state.closed { 2 } else { 1 });
+        let asked = if state.close_requested { state.work_deadline } else { 0 };
+        let chain: i64 = answer.closeRequestedAt.saturating_to();
+        found.same(&place, "closeRequestedAt", chain, asked);
+    }
+    Ok(())
+}
+
+async fn compare_lots<C: Chain>(
+    at: &At<'_, C>,
+    lots: &[(LotRow, LotState)],
+    found: &mut Findings,
+) -> Result<(), AuditError> {
+    let answers: Vec<_> = futures::stream::iter(lots)
+        .map(|(_, state)| at.view(RenderEscrow::lotCall { lotHash: state.lot_hash }))
+        .buffered(CALLS_AT_ONCE)
+        .try_collect()
+        .await?;
+    for ((_, state), answer) in lots.iter().zip(answers) {
+        let place = place(format!("lot {}", state.lot_hash), state.block, state.log_index);
+        let status = match state.status {
+            // A released lot leaves no record of its own, only its paid units.
+            LotStatus::Released => 0,
+            LotStatus::Committed => 1,
+            LotStatus::Approved => 2,
+            LotStatus::Settled => 3,
+            LotStatus::Lapsed => 4,
+        };
+        found.same(&place, "status", answer.status, status);
+        let chain: i64 = answer.windowEnd.saturating_to();
+        found.same(&place, "windowEnd", chain, state.window_end);
+        found.same(&place, "rejected", answer.rejected, state.rejected);
+    }
+    Ok(())
+}
+
+/// Units taken, by word: what lots hold or were paid for. None may be in two of them.
+async fn compare_units<C: Chain>(
+    at: &At<'_, C>,
+    lots: &[(LotRow, LotState)],
+    found: &mut Findings,
+) -> Result<(), AuditError> {
+    let mut taken: BTreeMap<(JobId, u32), U256> = BTreeMap::new();
+    for (row, state) in lots {
+        let units = match state.status {
+            LotStatus::Committed | LotStatus::Approved => row.lot.mask & !state.rejected,
+            LotStatus::Settled | LotStatus::Released => state.paid,
+            LotStatus::Lapsed => U256::ZERO,
+        };
+        let word = taken.entry((row.job_id, row.lot.word)).or_default();
+        let place = place(format!("lot {}", state.lot_hash), state.block, state.log_index);
+        found.same(&place, "units that another lot has too", U256::ZERO, *word & units);
+        *word |= units;
+    }
+    let answers: Vec<_> = futures::stream::iter(taken.keys())
+        .map(|(job_id, word)| at.view(RenderEscrow::takenUnitsCall { jobId: *job_id, word: *word }))
+        .buffered(CALLS_AT_ONCE)
+        .try_collect()
+        .await?;
+    for (((job_id, word), units), answer) in taken.iter().zip(answers) {
+        let place = Place::new("contract storage", format!("job {job_id} word {word}"));
+        found.same(&place, "takenUnits", answer, *units);
+    }
+    Ok(())
+}

@@ -1,0 +1,310 @@
+//! trait Chain (heads, headers, logs, calls) over RPC: time limits, bounded retries, waking socket.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::eips::BlockId;
+use alloy::primitives::{Address, B256, Bytes, Log, U64};
+use alloy::providers::{Provider, ProviderBuilder, RootProvider, WsConnect};
+use alloy::rpc::types::{Filter, TransactionRequest};
+use alloy::transports::{RpcError, TransportError};
+use backon::{ExponentialBuilder, Retryable};
+use serde::Deserialize;
+use store::Tag;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// Longest wait for one answer. A range of logs of a busy chain takes seconds; a node that is
+/// silent for longer is down, and asking again is better than waiting.
+const CALL_LIMIT: Duration = Duration::from_secs(20);
+/// Tries of one call, the first included: enough for a hiccup, short enough to be told of an
+/// outage in seconds. The follower itself never gives up on a node that is away.
+const TRIES: usize = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A socket that said nothing for this long is rebuilt: it may be half open. Polling goes on.
+const SILENCE_LIMIT: Duration = Duration::from_secs(60);
+/// Pauses between attempts to build the socket again; meanwhile polling does the work.
+const SOCKET_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+
+/// What the follower and the audit need to know of a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    pub number: u64,
+    pub hash: B256,
+    pub parent_hash: B256,
+    /// Unix seconds.
+    pub mined_at: i64,
+}
+
+/// One log with its place: (block hash, log index) names it, a transaction can be mined again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainLog {
+    pub block: u64,
+    pub block_hash: B256,
+    pub tx_hash: B256,
+    pub log_index: u64,
+    pub log: Log,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    #[error("`{url}` is no address of a node ({reason}); write it like http://127.0.0.1:8545")]
+    Url { url: String, reason: String },
+    #[error("chain node gave no answer to {call} within {} s; is it running?", CALL_LIMIT.as_secs())]
+    Timeout { call: &'static str },
+    #[error("{call} did not reach the chain node or its answer was broken: {reason}")]
+    Transport { call: &'static str, reason: String },
+    #[error("chain node refused {call}: {reason}")]
+    Refused { call: &'static str, reason: String },
+}
+
+impl ChainError {
+    /// Asking again may help. A refusal is the node's word on this very question.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Timeout { .. } | Self::Transport { .. } => true,
+            Self::Url { .. } | Self::Refused { .. } => false,
+        }
+    }
+}
+
+type Answer<T> = Result<T, ChainError>;
+
+/// A chain that can be read: a node over RPC, or one in memory in tests.
+pub trait Chain: Send + Sync {
+    fn chain_id(&self) -> impl Future<Output = Answer<u64>> + Send;
+    /// None: the chain has no such block yet.
+    fn head(&self, tag: Tag) -> impl Future<Output = Answer<Option<Header>>> + Send;
+    fn header(&self, number: u64) -> impl Future<Output = Answer<Option<Header>>> + Send;
+    /// Logs of one contract in blocks `from..=to` of the canonical chain.
+    fn logs_in(
+        &self,
+        of: Address,
+        from: u64,
+        to: u64,
+    ) -> impl Future<Output = Answer<Vec<ChainLog>>> + Send;
+    /// Logs of one contract in one block by its hash: never those of another fork.
+    fn logs_of(
+        &self,
+        of: Address,
+        block_hash: B256,
+    ) -> impl Future<Output = Answer<Vec<ChainLog>>> + Send;
+    /// Code at an address, at a height or at the head.
+    fn code(&self, of: Address, at: Option<u64>) -> impl Future<Output = Answer<Bytes>> + Send;
+    /// Answer of a view function, at a block by hash or at the head.
+    fn call(
+        &self,
+        to: Address,
+        data: Bytes,
+        at: Option<B256>,
+    ) -> impl Future<Output = Answer<Bytes>> + Send;
+}
+
+/// The chain as a node tells it over HTTP.
+#[derive(Clone)]
+pub struct Rpc {
+    provider: RootProvider,
+    /// Kept out of every message: addresses of nodes carry keys.
+    secret_url: String,
+    host: String,
+}
+
+/// Only what is needed of a block, so that no chain's extra fields can fail the parse.
+#[derive(Deserialize, Clone, Debug)]
+#[serde(rename_all = "camelCase")]
+struct HeaderJson {
+    number: U64,
+    hash: B256,
+    parent_hash: B256,
+    timestamp: U64,
+}
+
+impl Rpc {
+    /// Does not connect yet: the first call does.
+    pub fn new(url: &str) -> Answer<Self> {
+        let bad = |reason: String| ChainError::Url { url: url.into(), reason };
+        let parsed: alloy::transports::http::reqwest::Url =
+            url.parse().map_err(|e| bad(format!("{e}")))?;
+        if !matches!(parsed.scheme(), "http" | "https") {
+            return Err(bad("it must start with http:// or https://".into()));
+        }
+        let host = parsed.host_str().unwrap_or("the chain node").to_owned();
+        let secret_url = parsed.to_string();
+        let provider = ProviderBuilder::default().connect_http(parsed);
+        Ok(Self { provider, secret_url, host })
+    }
+
+    /// One question with its time limit, asked again within limits when it did not get through.
+    async fn ask<T, F, A>(&self, call: &'static str, question: F) -> Answer<T>
+    where
+        F: Fn() -> A,
+        A: IntoFuture<Output = Result<T, TransportError>>,
+    {
+        let once = || async {
+            match timeout(CALL_LIMIT, question().into_future()).await {
+                Ok(answer) => answer.map_err(|e| self.problem(call, &e)),
+                Err(_) => Err(ChainError::Timeout { call }),
+            }
+        };
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(FIRST_PAUSE)
+            .with_max_delay(LONGEST_PAUSE)
+            .with_max_times(TRIES - 1)
+            .with_jitter();
+        once.retry(pauses).when(ChainError::is_transient).await
+    }
+
+    fn problem(&self, call: &'static str, error: &TransportError) -> ChainError {
+        let reason = self.redacted(error);
+        match error {
+            // A busy node says so in many codes; it has refused the moment, not the question.
+            RpcError::ErrorResp(payload) if payload.is_retry_err() => {
+                ChainError::Transport { call, reason }
+            }
+            RpcError::ErrorResp(_) | RpcError::UnsupportedFeature(_) => {
+                ChainError::Refused { call, reason }
+            }
+            RpcError::NullResp
+            | RpcError::LocalUsageError(_)
+            | RpcError::SerError(_)
+            | RpcError::DeserError { .. }
+            | RpcError::Transport(_) => ChainError::Transport { call, reason },
+        }
+    }
+
+    /// The error with its causes, without the node's address and cut to a readable length.
+    fn redacted(&self, error: &TransportError) -> String {
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        // Ends: each step goes one cause deeper.
+        while let Some(inner) = cause {
+            let said = inner.to_string();
+            if !text.contains(&said) {
+                text = format!("{text}: {said}");
+            }
+            cause = inner.source();
+        }
+        let bare = self.secret_url.trim_end_matches('/');
+        let text = text.replace(&self.secret_url, &self.host).replace(bare, &self.host);
+        text.chars().take(400).collect()
+    }
+
+    async fn block(&self, call: &'static str, which: String) -> Answer<Option<Header>> {
+        let client = self.provider.client();
+        let question =
+            || client.request::<_, Option<HeaderJson>>("eth_getBlockByNumber", (&which, false));
+        let found = self.ask(call, question).await?;
+        found.map(|json| Header::read(call, &json)).transpose()
+    }
+
+    async fn logs(&self, call: &'static str, filter: Filter) -> Answer<Vec<ChainLog>> {
+        let logs = self.ask(call, || self.provider.get_logs(&filter)).await?;
+        logs.into_iter().map(|log| ChainLog::read(call, log)).collect()
+    }
+}
+
+impl Header {
+    fn read(call: &'static str, json: &HeaderJson) -> Answer<Self> {
+        let seconds = json.timestamp.to::<u64>();
+        let mined_at = i64::try_from(seconds).map_err(|_| ChainError::Transport {
+            call,
+            reason: format!("block time {seconds} is no time"),
+        })?;
+        let HeaderJson { number, hash, parent_hash, .. } = *json;
+        Ok(Self { number: number.to(), hash, parent_hash, mined_at })
+    }
+}
+
+impl ChainLog {
+    fn read(call: &'static str, log: alloy::rpc::types::Log) -> Answer<Self> {
+        let place = (log.block_number, log.block_hash, log.transaction_hash, log.log_index);
+        let (Some(block), Some(block_hash), Some(tx_hash), Some(log_index)) = place else {
+            let reason = "a log without block, transaction or index".into();
+            return Err(ChainError::Transport { call, reason });
+        };
+        Ok(Self { block, block_hash, tx_hash, log_index, log: log.inner })
+    }
+}
+
+impl Chain for Rpc {
+    async fn chain_id(&self) -> Answer<u64> {
+        self.ask("eth_chainId", || self.provider.get_chain_id()).await
+    }
+
+    async fn head(&self, tag: Tag) -> Answer<Option<Header>> {
+        match tag {
+            Tag::Latest => self.block("the latest block", "latest".into()).await,
+            Tag::Safe => self.block("the safe block", "safe".into()).await,
+            Tag::Finalized => self.block("the finalized block", "finalized".into()).await,
+        }
+    }
+
+    async fn header(&self, number: u64) -> Answer<Option<Header>> {
+        self.block("a block by number", format!("{number:#x}")).await
+    }
+
+    async fn logs_in(&self, of: Address, from: u64, to: u64) -> Answer<Vec<ChainLog>> {
+        let filter = Filter::new().address(of).from_block(from).to_block(to);
+        self.logs("logs of a range of blocks", filter).await
+    }
+
+    async fn logs_of(&self, of: Address, block_hash: B256) -> Answer<Vec<ChainLog>> {
+        let filter = Filter::new().address(of).at_block_hash(block_hash);
+        self.logs("logs of a block", filter).await
+    }
+
+    async fn code(&self, of: Address, at: Option<u64>) -> Answer<Bytes> {
+        let block = at.map_or(BlockId::latest(), BlockId::number);
+        self.ask("the code of the escrow", || self.provider.get_code_at(of).block_id(block)).await
+    }
+
+    async fn call(&self, to: Address, data: Bytes, at: Option<B256>) -> Answer<Bytes> {
+        let block = at.map_or(BlockId::latest(), BlockId::hash);
+        let request = TransactionRequest::default().to(to).input(data.into());
+        self.ask("a view function", || self.provider.call(request.clone()).block(block)).await
+    }
+}
+
+/// Wakes the follower at each new head until it is dropped. Never reads anything from the
+/// socket: what it says may be late, doubled or missing. Builds the socket anew when it fails.
+pub async fn wake_on_heads(ws_url: String, wake: Arc<Notify>) {
+    let (shortest, longest) = SOCKET_PAUSES;
+    let mut pause = shortest;
+    // Without end on purpose: a lost socket costs latency only, so it is worth trying for ever.
+    loop {
+        match listen(&ws_url, &wake).await {
+            0 => pause = (pause * 2).min(longest),
+            heads => {
+                tracing::info!(heads, "socket to the chain node ended; polling until it is back");
+                pause = shortest;
+            }
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Heads heard on one socket until it ended or fell silent.
+async fn listen(ws_url: &str, wake: &Notify) -> u64 {
+    // Retries are ours: the provider's own lose what came between and then die quietly.
+    let connect = WsConnect::new(ws_url).with_max_retries(0);
+    let connected: Result<Result<RootProvider, _>, _> =
+        timeout(CALL_LIMIT, ProviderBuilder::default().connect_ws(connect)).await;
+    let Ok(Ok(provider)) = connected else {
+        tracing::warn!("no socket to the chain node; new blocks are found by polling");
+        return 0;
+    };
+    let Ok(Ok(mut heads)) = timeout(CALL_LIMIT, provider.subscribe_blocks().into_future()).await
+    else {
+        tracing::warn!("chain node refused to announce new heads; they are found by polling");
+        return 0;
+    };
+    let mut heard = 0;
+    // Ends with the socket, or when it is silent for too long.
+    while let Ok(Ok(_)) = timeout(SILENCE_LIMIT, heads.recv()).await {
+        heard += 1;
+        wake.notify_one();
+    }
+    heard
+}

@@ -1,0 +1,173 @@
+//! Reads blocks of the chain and folds their events into one step, ready to be written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy::primitives::B256;
+use contracts::{event, order};
+use futures::{StreamExt, TryStreamExt};
+use store::{Block, Escrow, EventRow, Reader, Step, Verified};
+
+use crate::chain::{Chain, ChainLog, Header};
+use crate::ledger::{self, Change, Ledger};
+use crate::{Error, digest};
+
+/// Headers asked for at the same time: hides the way to the node, spares its queue.
+const HEADERS_AT_ONCE: usize = 8;
+
+/// Reads from one chain on top of one store.
+pub struct Steps<'a, C> {
+    chain: &'a C,
+    reader: &'a Reader,
+    escrow: &'a Escrow,
+}
+
+/// A block and its events, in order.
+type Read = (Header, Vec<EventRow>);
+
+impl<'a, C: Chain> Steps<'a, C> {
+    pub fn new(chain: &'a C, reader: &'a Reader, escrow: &'a Escrow) -> Self {
+        Self { chain, reader, escrow }
+    }
+
+    /// Final blocks `from..=to` on top of `tip`: those that hold events, and the last one.
+    /// None: the answers do not fit together or on the tip; look again.
+    pub async fn range(
+        &self,
+        tip: Option<&Block>,
+        from: u64,
+        to: u64,
+    ) -> Result<Option<Step>, Error> {
+        let logs = self.chain.logs_in(self.escrow.address, from, to).await?;
+        let outside = logs.iter().any(|log| log.block < from || log.block > to);
+        let mut wanted: BTreeSet<u64> = logs.iter().map(|log| log.block).collect();
+        wanted.extend([from, to]);
+        let headers: Vec<Option<Header>> = futures::stream::iter(wanted)
+            .map(|number| self.chain.header(number))
+            .buffered(HEADERS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let Some(headers) = headers.into_iter().collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
+        let mut by_block: BTreeMap<u64, Vec<ChainLog>> = BTreeMap::new();
+        for log in logs {
+            by_block.entry(log.block).or_default().push(log);
+        }
+        let first = headers.first();
+        if outside || !first.is_some_and(|first| follows(tip, first)) {
+            return Ok(None);
+        }
+        let mut blocks = Vec::new();
+        for header in headers {
+            let logs = by_block.remove(&header.number).unwrap_or_default();
+            if logs.iter().any(|log| log.block_hash != header.hash) {
+                return Ok(None);
+            }
+            if !logs.is_empty() || header.number == to {
+                blocks.push((header, self.decode(logs)?));
+            }
+        }
+        self.fold(tip, blocks).await.map(Some)
+    }
+
+    /// One block on top of `tip`, its logs by its hash. None: it does not stand on the tip.
+    pub async fn block(&self, tip: Option<&Block>, number: u64) -> Result<Option<Step>, Error> {
+        let Some(header) = self.chain.header(number).await? else { return Ok(None) };
+        if !follows(tip, &header) {
+            return Ok(None);
+        }
+        let logs = self.chain.logs_of(self.escrow.address, header.hash).await?;
+        if logs.iter().any(|log| log.block_hash != header.hash) {
+            return Ok(None);
+        }
+        let rows = self.decode(logs)?;
+        self.fold(tip, vec![(header, rows)]).await.map(Some)
+    }
+
+    fn decode(&self, mut logs: Vec<ChainLog>) -> Result<Vec<EventRow>, Error> {
+        logs.sort_by_key(|log| log.log_index);
+        let rows =
+            logs.into_iter().map(|found| {
+                let ChainLog { block, log_index, tx_hash, log, .. } = found;
+                let event = event::decode(self.escrow.address, &log)
+                    .map_err(|reason| Error::Log { block, log_index, reason })?;
+                Ok(EventRow { block, log_index, tx_hash, event })
+            });
+        rows.collect()
+    }
+
+    async fn fold(&self, tip: Option<&Block>, blocks: Vec<Read>) -> Result<Step, Error> {
+        let Escrow { chain_id, genesis_hash, address, .. } = *self.escrow;
+        let seed = || digest::seed(chain_id, genesis_hash, address);
+        let before = tip.map_or_else(seed, |tip| tip.digest);
+        let events: Vec<EventRow> = blocks.iter().flat_map(|(_, rows)| rows.clone()).collect();
+        let mut ledger = Ledger::new(order::domain(chain_id, address));
+        load(&mut ledger, self.reader, &events).await?;
+        Ok(fold(&mut ledger, before, &blocks)?)
+    }
+}
+
+/// Whether a block can be put on top of the tip. The first block of all stands on nothing, and
+/// a range may start right above it.
+fn follows(tip: Option<&Block>, header: &Header) -> bool {
+    tip.is_none_or(|tip| header.number == tip.number + 1 && header.parent_hash == tip.hash)
+}
+
+/// Puts the rows that the events touch into the ledger, as the store has them.
+pub async fn load(
+    ledger: &mut Ledger,
+    reader: &Reader,
+    events: &[EventRow],
+) -> Result<(), store::Error> {
+    let touched = ledger::touched(events);
+    for account in touched.accounts {
+        if let Some(state) = reader.account(account).await? {
+            ledger.load_account(state);
+        }
+    }
+    for job_id in touched.jobs {
+        if let Some((opened, state)) = reader.job(job_id).await? {
+            ledger.load_job(opened, state);
+        }
+    }
+    for lot_hash in touched.lots {
+        if let Some((row, state)) = reader.lot(lot_hash).await? {
+            ledger.load_lot(row, state);
+        }
+    }
+    Ok(())
+}
+
+/// Folds blocks into the rows to write: a snapshot after each event, a digest for each block.
+pub fn fold(
+    ledger: &mut Ledger,
+    mut before: B256,
+    blocks: &[Read],
+) -> Result<Step, ledger::LedgerError> {
+    let mut step = Step::default();
+    for (header, rows) in blocks {
+        before = digest::next(before, header.hash, rows);
+        for row in rows {
+            let Change { order, lot, account, job, lot_state, .. } =
+                ledger.apply(row, header.mined_at)?;
+            step.events.push(row.clone());
+            step.orders.extend(order);
+            step.lots.extend(lot);
+            step.accounts.extend(account);
+            step.jobs.extend(job);
+            step.lot_states.extend(lot_state);
+        }
+        if let Some(last) = rows.last() {
+            ledger.end_block(last, header.mined_at)?;
+        }
+        step.blocks.push(Block {
+            number: header.number,
+            hash: header.hash,
+            parent_hash: header.parent_hash,
+            mined_at: header.mined_at,
+            verified: Verified::LogsOnly,
+            digest: before,
+        });
+    }
+    Ok(step)
+}

@@ -1,0 +1,221 @@
+//! Random reorg schedules on a chain in memory: the index always equals a fresh replay.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use store::{Step, Store};
+use tempfile::TempDir;
+
+use crate::audit::{self, Report};
+use crate::follow::Stop;
+use crate::identity::Refusal;
+
+use crate::{Config, Error, Follower, Looked};
+use escrow::{Call, ESCROW, calls};
+use memory::{DEPLOY_BLOCK, Memory};
+
+pub(crate) mod escrow;
+pub(crate) mod memory;
+
+/// Looks after which a follower that still has work is taken to be stuck.
+const MOST_LOOKS: u32 = 2_000;
+
+#[derive(Debug, Clone)]
+enum Move {
+    Mine(Vec<Call>),
+    Reorg(usize, Vec<Vec<Call>>),
+    Finalize(u64),
+    Hide(u64),
+    Look(u32),
+    Restart,
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let one = prop_oneof![
+        4 => calls(8).prop_map(Move::Mine),
+        3 => (1..12usize, prop::collection::vec(calls(6), 1..14))
+            .prop_map(|(depth, blocks)| Move::Reorg(depth, blocks)),
+        1 => (0..20u64).prop_map(Move::Finalize),
+        1 => (0..5u64).prop_map(Move::Hide),
+        4 => (1..6u32).prop_map(Move::Look),
+        1 => Just(Move::Restart),
+    ];
+    prop::collection::vec(one, 1..40)
+}
+
+fn config() -> Config {
+    Config {
+        rpc_url: "http://unused".into(),
+        ws_url: None,
+        escrow: ESCROW,
+        deploy_block: None,
+        poll: Duration::from_millis(1),
+    }
+}
+
+async fn store(folder: &TempDir, name: &str) -> Store {
+    let url = format!("sqlite:{}", folder.path().join(name).display());
+    Store::open(&url, &folder.path().join("objects")).await.unwrap()
+}
+
+/// Looks until there is nothing to do. Chain errors are what a real loop would wait out.
+async fn settle(follower: &mut Follower<'_, Memory>) -> Result<(), Error> {
+    let mut idle = 0;
+    for _ in 0..MOST_LOOKS {
+        match follower.look().await {
+            Ok(Looked::Moved) => idle = 0,
+            Ok(Looked::Idle) => idle += 1,
+            Err(error) if error.is_transient() => idle = 0,
+            Err(error) => return Err(error),
+        }
+        if idle > 1 {
+            return Ok(());
+        }
+    }
+    panic!("still moving after {MOST_LOOKS} looks");
+}
+
+async fn all_rows(store: &Store) -> Step {
+    store.reader().rows_between(0, 10_000).await.unwrap()
+}
+
+async fn replay(chain: &Memory, folder: &TempDir, store_: &Store) -> Report {
+    let fresh = store(folder, "fresh.db").await;
+    audit::replay_on(chain, &config(), &fresh, Some(store_)).await.unwrap()
+}
+
+async fn play(moves: Vec<Move>) {
+    let folder = TempDir::new().unwrap();
+    let chain = Memory::new();
+    let live = store(&folder, "live.db").await;
+    let mut follower = Follower::start(&chain, &config(), &live).await.unwrap();
+    for next in moves {
+        match next {
+            Move::Mine(calls) => chain.mine(&calls),
+            Move::Reorg(depth, blocks) => {
+                // Never below what the chain itself calls final, and never shorter for good.
+                let above = usize::try_from(chain.head() - chain.finalized()).unwrap();
+                chain.reorg(depth.min(above), &blocks);
+            }
+            Move::Finalize(distance) => chain.finalize(distance),
+            Move::Hide(blocks) => chain.hide(blocks),
+            Move::Look(times) => {
+                for _ in 0..times {
+                    let _ = follower.look().await.unwrap();
+                }
+            }
+            Move::Restart => {
+                follower = Follower::start(&chain, &config(), &live).await.unwrap();
+            }
+        }
+    }
+    chain.hide(0);
+    // Longer than any branch was, so that waiting for a lagging node ends.
+    (0..15).for_each(|_| chain.mine(&[(0, 1, 1)]));
+    settle(&mut follower).await.unwrap();
+    let tip = live.reader().tip().await.unwrap().unwrap();
+    assert_eq!(tip.number, chain.head());
+    let report = replay(&chain, &folder, &live).await;
+    assert!(report.is_clean(), "{}", report.first().unwrap());
+    assert_eq!(report.stored_digest, Some(report.digest));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 30,
+        max_shrink_iters: 60,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn an_index_after_any_reorgs_equals_a_fresh_replay(moves in moves()) {
+        tokio::runtime::Runtime::new().unwrap().block_on(play(moves));
+    }
+}
+
+/// Twelve blocks with two calls each, the same in every run.
+fn busy(chain: &Memory) {
+    for number in 0..12u32 {
+        chain.mine(&[(0, number, 900_000), (3, number, 5_000), (6, number, 77_777)]);
+        chain.mine(&[(7, number, 123_456), (11, number, 1), (15, number, 3)]);
+    }
+}
+
+#[tokio::test]
+async fn a_reorg_of_final_blocks_stops_and_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let chain = Memory::new();
+    busy(&chain);
+    chain.finalize(4);
+    let live = store(&folder, "live.db").await;
+    let mut follower = Follower::start(&chain, &config(), &live).await.unwrap();
+    settle(&mut follower).await.unwrap();
+    let before = all_rows(&live).await;
+
+    chain.reorg(9, &vec![vec![(0, 1, 5)]; 12]);
+    let error = settle(&mut follower).await.unwrap_err();
+    let Error::Stop(Stop::FinalReplaced { block, mark }) = error else { panic!("{error}") };
+    assert!(block <= mark && mark == chain.finalized());
+    assert!(!error.is_transient());
+    let after = all_rows(&live).await;
+    assert_eq!(format!("{before:?}"), format!("{after:?}"));
+    assert_eq!(live.reader().reorgs(9).await.unwrap(), vec![]);
+}
+
+#[tokio::test]
+async fn backfill_by_refused_ranges_leaves_no_gap_and_gives_the_live_digest() {
+    let folder = TempDir::new().unwrap();
+    let chain = Memory::new();
+    let live = store(&folder, "live.db").await;
+    let mut follower = Follower::start(&chain, &config(), &live).await.unwrap();
+    busy(&chain);
+    settle(&mut follower).await.unwrap();
+
+    chain.finalize(0);
+    chain.limit_ranges(4);
+    let late = store(&folder, "late.db").await;
+    let mut follower = Follower::start(&chain, &config(), &late).await.unwrap();
+    assert_eq!(follower.escrow().deploy_block, DEPLOY_BLOCK);
+    settle(&mut follower).await.unwrap();
+    assert!(chain.refused_ranges() >= 7, "the first range has 500 blocks");
+    let (a, b) = (live.reader().tip().await.unwrap(), late.reader().tip().await.unwrap());
+    assert_eq!(a, b);
+    let (a, b) = (all_rows(&live).await, all_rows(&late).await);
+    assert_eq!((a.events.len(), &a.events), (b.events.len(), &b.events));
+    assert!(a.events.len() > 30 && a.jobs == b.jobs && a.lot_states == b.lot_states);
+}
+
+#[tokio::test]
+async fn a_chain_started_anew_is_refused_at_start_and_while_following() {
+    let folder = TempDir::new().unwrap();
+    let chain = Memory::new();
+    busy(&chain);
+    let live = store(&folder, "live.db").await;
+    let mut follower = Follower::start(&chain, &config(), &live).await.unwrap();
+    settle(&mut follower).await.unwrap();
+    let before = all_rows(&live).await;
+
+    chain.restart();
+    (0..40).for_each(|_| chain.mine(&[(0, 2, 3)]));
+    let error = settle(&mut follower).await.unwrap_err();
+    assert!(matches!(error, Error::Identity(Refusal::OtherGenesis { .. })), "{error}");
+    let error = Follower::start(&chain, &config(), &live).await.err().unwrap();
+    assert!(error.to_string().contains("use a new --database"), "{error}");
+    assert_eq!(format!("{before:?}"), format!("{:?}", all_rows(&live).await));
+}
+
+#[tokio::test]
+async fn tokens_sent_without_a_deposit_are_surplus() {
+    let folder = TempDir::new().unwrap();
+    let chain = Memory::new();
+    busy(&chain);
+    chain.donate(41);
+    let live = store(&folder, "live.db").await;
+    let mut follower = Follower::start(&chain, &config(), &live).await.unwrap();
+    settle(&mut follower).await.unwrap();
+    let report = replay(&chain, &folder, &live).await;
+    assert!(report.is_clean(), "{}", report.first().unwrap());
+    assert_eq!(report.surplus, contracts::Amount::from(41u64));
+    assert_eq!(report.token_balance, report.liabilities.checked_add(report.surplus).unwrap());
+    assert!(report.jobs > 3 && report.lots > 3 && report.events > 30);
+}

@@ -1,0 +1,195 @@
+//! A chain in memory, for tests: it mines random calls, forks at will, lags and refuses ranges.
+
+use std::sync::{Mutex, MutexGuard};
+
+use alloy::primitives::{Address, B256, Bytes, Log, U256, keccak256};
+use store::Tag;
+
+use super::escrow::{CHAIN_ID, Call, ESCROW, Escrow, TOKEN};
+use crate::chain::{Chain, ChainError, ChainLog, Header};
+
+/// The block that the escrow appears in.
+pub const DEPLOY_BLOCK: u64 = 3;
+
+struct Mined {
+    header: Header,
+    logs: Vec<ChainLog>,
+    after: Escrow,
+}
+
+#[derive(Default)]
+struct State {
+    blocks: Vec<Mined>,
+    /// Makes the blocks of each branch different.
+    branch: u64,
+    finalized: u64,
+    /// Blocks at the top that the node does not show.
+    hidden: u64,
+    largest_range: Option<u64>,
+    surplus: u64,
+    refused_ranges: u64,
+}
+
+pub struct Memory(Mutex<State>);
+
+impl State {
+    fn push(&mut self, calls: &[Call]) {
+        let number = u64::try_from(self.blocks.len()).unwrap();
+        let parent_hash = self.blocks.last().map_or(B256::ZERO, |b| b.header.hash);
+        let seed = [U256::from(number), U256::from(self.branch)].map(|n| n.to_be_bytes::<32>());
+        let hash = keccak256([parent_hash.as_slice(), &seed.concat()].concat());
+        let mined_at = 1_700_000_000 + 12 * i64::try_from(number).unwrap();
+        let header = Header { number, hash, parent_hash, mined_at };
+        let mut after = self.blocks.last().map_or_else(Escrow::default, |b| b.after.clone());
+        let mut logs = vec![];
+        for (call, tx) in calls.iter().zip(0u64..) {
+            let tx_hash = keccak256([hash.as_slice(), &tx.to_be_bytes()].concat());
+            for event in after.call(*call, mined_at) {
+                // Other contracts log in between.
+                let log_index = 2 * u64::try_from(logs.len()).unwrap() + 1;
+                let log = Log { address: ESCROW, data: event.encode() };
+                logs.push(ChainLog { block: number, block_hash: hash, tx_hash, log_index, log });
+            }
+        }
+        self.blocks.push(Mined { header, logs, after });
+    }
+
+    fn shown(&self) -> u64 {
+        u64::try_from(self.blocks.len()).unwrap() - 1 - self.hidden
+    }
+
+    fn at(&self, number: u64) -> Option<&Mined> {
+        let index = usize::try_from(number).unwrap();
+        self.blocks.get(index).filter(|_| number <= self.shown())
+    }
+
+    fn by_hash(&self, hash: B256) -> Option<&Mined> {
+        self.blocks.iter().find(|b| b.header.hash == hash)
+    }
+}
+
+impl Memory {
+    /// A chain up to the escrow's deployment.
+    pub fn new() -> Self {
+        let mut state = State::default();
+        (0..=DEPLOY_BLOCK).for_each(|_| state.push(&[]));
+        Self(Mutex::new(state))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    pub fn mine(&self, calls: &[Call]) {
+        self.state().push(calls);
+    }
+
+    /// Replaces up to `depth` blocks above the deployment by others.
+    pub fn reorg(&self, depth: usize, blocks: &[Vec<Call>]) {
+        let mut state = self.state();
+        let floor = usize::try_from(DEPLOY_BLOCK).unwrap() + 1;
+        let keep = state.blocks.len().saturating_sub(depth).max(floor);
+        state.blocks.truncate(keep);
+        state.branch += 1;
+        blocks.iter().for_each(|calls| state.push(calls));
+        state.hidden = 0;
+    }
+
+    /// Makes all but the top `distance` blocks final.
+    pub fn finalize(&self, distance: u64) {
+        let mut state = self.state();
+        state.finalized = state.finalized.max(state.shown().saturating_sub(distance));
+    }
+
+    pub fn finalized(&self) -> u64 {
+        self.state().finalized
+    }
+
+    pub fn head(&self) -> u64 {
+        self.state().shown()
+    }
+
+    /// Hides the top blocks, as a node that lags; never below finalized.
+    pub fn hide(&self, blocks: u64) {
+        let mut state = self.state();
+        state.hidden = 0;
+        state.hidden = blocks.min(state.shown() - state.finalized);
+    }
+
+    pub fn limit_ranges(&self, largest: u64) {
+        self.state().largest_range = Some(largest);
+    }
+
+    pub fn refused_ranges(&self) -> u64 {
+        self.state().refused_ranges
+    }
+
+    /// Tokens sent to the escrow without a deposit.
+    pub fn donate(&self, base: u64) {
+        self.state().surplus += base;
+    }
+
+    /// As a chain that was started anew: another genesis.
+    pub fn restart(&self) {
+        let mut state = self.state();
+        let branch = state.branch + 1;
+        *state = State { branch, ..State::default() };
+        (0..=DEPLOY_BLOCK).for_each(|_| state.push(&[]));
+    }
+}
+
+fn refused(reason: &str) -> ChainError {
+    ChainError::Refused { call: "a test", reason: reason.into() }
+}
+
+impl Chain for Memory {
+    async fn chain_id(&self) -> Result<u64, ChainError> {
+        Ok(CHAIN_ID)
+    }
+
+    async fn head(&self, tag: Tag) -> Result<Option<Header>, ChainError> {
+        let state = self.state();
+        let number = match tag {
+            Tag::Latest => state.shown(),
+            Tag::Safe | Tag::Finalized => state.finalized,
+        };
+        Ok(state.at(number).map(|b| b.header.clone()))
+    }
+
+    async fn header(&self, number: u64) -> Result<Option<Header>, ChainError> {
+        Ok(self.state().at(number).map(|b| b.header.clone()))
+    }
+
+    async fn logs_in(&self, of: Address, from: u64, to: u64) -> Result<Vec<ChainLog>, ChainError> {
+        let mut state = self.state();
+        assert_eq!(of, ESCROW);
+        if state.largest_range.is_some_and(|most| to - from >= most) {
+            state.refused_ranges += 1;
+            return Err(refused("query exceeds max block range"));
+        }
+        Ok((from..=to).filter_map(|n| state.at(n)).flat_map(|b| b.logs.clone()).collect())
+    }
+
+    async fn logs_of(&self, of: Address, hash: B256) -> Result<Vec<ChainLog>, ChainError> {
+        assert_eq!(of, ESCROW);
+        let state = self.state();
+        state.by_hash(hash).map(|b| b.logs.clone()).ok_or_else(|| refused("unknown block"))
+    }
+
+    async fn code(&self, of: Address, at: Option<u64>) -> Result<Bytes, ChainError> {
+        let state = self.state();
+        let deployed = at.unwrap_or_else(|| state.shown()) >= DEPLOY_BLOCK;
+        Ok(if deployed && of == ESCROW { Bytes::from_static(&[0xfe]) } else { Bytes::new() })
+    }
+
+    async fn call(&self, to: Address, data: Bytes, at: Option<B256>) -> Result<Bytes, ChainError> {
+        let state = self.state();
+        assert!(to == ESCROW || to == TOKEN);
+        let block = match at {
+            Some(hash) => state.by_hash(hash),
+            None => state.at(state.shown()),
+        };
+        let block = block.ok_or_else(|| refused("unknown block"))?;
+        Ok(block.after.view(to, &data, state.surplus))
+    }
+}
