@@ -328,3 +328,6 @@ async fn accepted_before(
     let LotDraft { lot, lot_hash, acceptance, .. } = draft;
     Ok(Accepted { lot, lot_hash, acceptance })
 }
+
+#[cfg(test)]
+mod tests;

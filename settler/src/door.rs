@@ -381,3 +381,6 @@ async fn fail(
 fn cut(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || *c == '\n').take(MAX_PROBLEM / 4).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,19 @@
 //! Reads the books of every job of ours, and stores the intents that `pay.rs` asks for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alloy::primitives::{B256, Bytes};
 use contracts::JobId;
 use contracts::order::lot_hash;
-use store::{Action, Intent, IntentState, JobOrder, JobState, Store};
+use store::{Action, IntakeOrder, Intent, IntentState, JobOrder, JobState, Store};
 
 use crate::accept::Notary;
 use crate::calls;
 use crate::pay::{self, Books, Call, Clock, Plan, Rules};
 
-/// Signed orders taken up in one round; the others follow in the next.
+/// Signed orders looked at in one round, going round: orders without money behind them cannot
+/// keep the others waiting.
 const MAX_OPENS: usize = 64;
 
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +29,8 @@ pub struct Payroll {
     pub notary: Arc<Notary>,
     pub rules: Rules,
     pub confirmations: u64,
+    /// Where the next round of openings starts.
+    pub next_order: AtomicUsize,
 }
 
 impl Payroll {
@@ -53,7 +57,13 @@ impl Payroll {
         let mut wanted = Vec::new();
         let orders = self.store.reader().unopened_orders(clock.now).await?;
         let ours = orders.into_iter().filter(|o| o.order.settler == self.notary.settler());
-        for intake in ours.take(MAX_OPENS) {
+        let mut ours: Vec<IntakeOrder> = ours.collect();
+        if ours.len() > MAX_OPENS {
+            let start = self.next_order.fetch_add(MAX_OPENS, Ordering::Relaxed) % ours.len();
+            ours.rotate_left(start);
+            ours.truncate(MAX_OPENS);
+        }
+        for intake in ours {
             let Some(signature) = &intake.signature else { continue };
             let data = || Ok(Some(calls::open(&intake.order, signature)));
             let job_id = intake.job_id;

@@ -17,7 +17,9 @@ use crate::tx::{self, Fees, Mined, Seen, Step};
 const MAX_IN_FLIGHT: usize = 16;
 /// A parked intent is tried again after this, doubled each time, as its cause may have gone.
 const FIRST_RETRY: i64 = 5;
-const LAST_RETRY: i64 = 600;
+const LAST_RETRY: i64 = 300;
+/// An intent that nobody wants now is looked at this often: somebody else may have done it.
+const LOOK_AGAIN: i64 = 60;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SenderError {
@@ -61,7 +63,10 @@ pub struct Sender {
 #[derive(Default)]
 struct Memory {
     sent_at: HashMap<B256, i64>,
+    /// When a parked intent is tried again, and how long the wait before that was.
     retries: HashMap<i64, (i64, i64)>,
+    /// When an unwanted intent is looked at again.
+    looks: HashMap<i64, i64>,
 }
 
 /// The chain at one moment.
@@ -217,6 +222,7 @@ impl Sender {
     async fn finish(&mut self, intent: &Intent, txs: &[SentTx]) -> Result<(), SenderError> {
         self.store.work().set_intent(intent.intent_id, IntentState::Done, None).await?;
         self.memory.retries.remove(&intent.intent_id);
+        self.memory.looks.remove(&intent.intent_id);
         for tx in txs {
             self.memory.sent_at.remove(&tx.tx_hash);
         }
@@ -248,6 +254,11 @@ impl Sender {
         view: &View,
         taken: &mut BTreeSet<u64>,
     ) -> Result<(), SenderError> {
+        let looks = self.memory.looks.entry(intent.intent_id).or_insert(view.now);
+        if !is_wanted && *looks > view.now {
+            return Ok(());
+        }
+        *looks = view.now.saturating_add(LOOK_AGAIN);
         if let Some(block) = self.shown(intent).await? {
             let deep = block.saturating_add(self.confirmations) <= view.tip;
             return if deep { self.finish(intent, &[]).await } else { Ok(()) };

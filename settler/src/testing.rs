@@ -1,5 +1,7 @@
 //! Rows for tests: one order of ours, its state, drafts, lots and attempts.
 
+pub mod office;
+
 use alloy::primitives::{Address, B256, Bytes, U256};
 use contracts::order::{lot_hash, lots_hash};
 use contracts::spec::{Engine, ExpandedSpec, JobSpec, Resolution, Tier};

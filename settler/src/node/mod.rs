@@ -19,7 +19,7 @@
 
 pub mod agent;
 mod client;
-mod finish;
+pub(crate) mod finish;
 mod journal;
 mod lease;
 pub mod povray;
