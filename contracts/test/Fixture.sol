@@ -268,8 +268,13 @@ abstract contract Fixture {
         vm.assertEq(escrow.takenUnits(jobId, word), mask, "taken units");
     }
 
-    /// Nothing was given to the escrow by plain transfer, so it holds what it owes.
-    function _logCount() internal returns (uint256) {
-        return vm.getRecordedLogs().length;
+    /// Events of the escrow since `vm.recordLogs`: so many, and no other.
+    function _checkEventCount(uint256 count) internal {
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        uint256 ours = 0;
+        for (uint256 i = 0; i < logs.length; ++i) {
+            if (logs[i].emitter == address(escrow)) ++ours;
+        }
+        vm.assertEq(ours, count, "events");
     }
 }

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// ERC-1271 wallets, honest and hostile.
+pragma solidity 0.8.37;
+
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+
+/// Says yes to what its owner signed; the owner can be changed, and it can call anything.
+contract OwnedWallet {
+    address public owner;
+
+    constructor(address owner_) {
+        owner = owner_;
+    }
+
+    function setOwner(address owner_) external {
+        owner = owner_;
+    }
+
+    function run(address target, bytes calldata data) external returns (bytes memory) {
+        (bool done, bytes memory answer) = target.call(data);
+        if (!done) {
+            assembly ("memory-safe") {
+                revert(add(answer, 0x20), mload(answer))
+            }
+        }
+        return answer;
+    }
+
+    function isValidSignature(bytes32 digest, bytes calldata signature)
+        external
+        view
+        returns (bytes4)
+    {
+        (address signer,,) = ECDSA.tryRecover(digest, signature);
+        return signer == owner && signer != address(0) ? bytes4(0x1626ba7e) : bytes4(0xffffffff);
+    }
+}
+
+/// Says yes to everything.
+contract YesWallet {
+    function isValidSignature(bytes32, bytes calldata) external pure returns (bytes4) {
+        return 0x1626ba7e;
+    }
+}
+
+/// Answers in a way that only looks like a yes, or never.
+contract HostileWallet {
+    enum Way {
+        Reverts,
+        OtherWord,
+        DirtyWord,
+        ShortAnswer,
+        Nothing,
+        EatsGas,
+        LongNo,
+        Writes
+    }
+
+    Way public way;
+    uint256 private written;
+
+    constructor(Way way_) {
+        way = way_;
+    }
+
+    fallback() external {
+        Way is_ = way;
+        if (is_ == Way.EatsGas) while (true) {}
+        if (is_ == Way.Writes) written = 1;
+        assembly ("memory-safe") {
+            let yes := shl(224, 0x1626ba7e)
+            switch is_
+            case 1 { mstore(0, not(yes)) }
+            case 2 { mstore(0, or(yes, 1)) }
+            case 3 {
+                mstore(0, yes)
+                return(0, 4)
+            }
+            case 4 { return(0, 0) }
+            case 6 {
+                mstore(0, 0)
+                return(0, 50000)
+            }
+            case 7 { mstore(0, yes) }
+            default { revert(0, 0) }
+            return(0, 32)
+        }
+    }
+}
