@@ -57,6 +57,7 @@ pub const RULES: &[Rule] = &[
     rule("unwrap", "return an error that names cause and next step", lines::unwrap),
     rule("narrowing-as", "use From, or TryFrom with an error", lines::narrowing_as),
     rule("dropped-decode", "return the decode error", lines::dropped_decode),
+    rule("limitless", "give it a named limit with its reason", lines::limitless),
     rule("reasonless-allow", "add reason = \"...\"", lines::reasonless_allow),
     rule("left-over", "finish it or take it out", lines::left_over),
     rule("trait", "use a function or an enum", lines::unlisted_trait),

@@ -47,6 +47,15 @@ pub fn dropped_decode(house: &House) -> Vec<Finding> {
     })
 }
 
+/// Queues without a bound, and clients without a time limit.
+pub fn limitless(house: &House) -> Vec<Finding> {
+    let marks = ["unbounded_channel", "mpsc::unbounded", "Client::new", "reqwest::get"];
+    by_line(house, |_, code| {
+        let mark = marks.iter().find(|mark| source::has_word(code, mark))?;
+        Some(format!("`{mark}` has no limit"))
+    })
+}
+
 pub fn reasonless_allow(house: &House) -> Vec<Finding> {
     by_source(house, |s| {
         let mut found = Vec::new();

@@ -17,6 +17,8 @@ const SAMPLES: &[(&str, &str, &str, &str)] = &[
     ("unwrap", "api/src/a.rs", "a.unwrap();", "#[test]\nfn t() { a.unwrap(); }\n// .unwrap()"),
     ("narrowing-as", "api/src/a.rs", "a as u32;", "a as u64; let as_u32 = \"x as u32\";"),
     ("dropped-decode", "indexer/src/a.rs", "f(log).ok()?;", "f(log)?;"),
+    ("limitless", "api/src/a.rs", "mpsc::unbounded_channel();", "mpsc::channel(LIMIT);"),
+    ("limitless", "api/src/a.rs", "reqwest::Client::new()", "Client::builder().timeout(LIMIT)"),
     ("reasonless-allow", "api/src/a.rs", "#[allow(dead_code)]",
         "#[allow(dead_code, reason = \"\")]"),
     ("left-over", "api/src/a.rs", "// TODO: more", "// To do nothing."),
