@@ -1,5 +1,15 @@
 //! Store to nodes, to receipts, to the chain: the door, the payroll and the sender, run together.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        reason = "tests choose numbers that fit"
+    )
+)]
+
 pub mod accept;
 pub mod calls;
 pub mod chain;

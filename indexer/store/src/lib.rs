@@ -1,5 +1,15 @@
 //! The store: the only SQL in the house, and the files; hands out one reader and three writers.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        reason = "tests choose numbers that fit"
+    )
+)]
+
 use std::path::Path;
 
 pub mod accounts;

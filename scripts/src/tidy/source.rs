@@ -158,6 +158,7 @@ pub fn is_test_path(path: &str) -> bool {
         || path.contains("/tests/")
         || path.ends_with("/tests.rs")
         || path.ends_with("/testing.rs")
+        || path.contains("/testing/")
         || path.ends_with("_tests.rs")
         || path.ends_with(".t.sol")
 }
