@@ -27,7 +27,7 @@ pub mod receipt;
 pub mod sender;
 pub mod terms;
 #[cfg(test)]
-mod testing;
+mod tests;
 pub mod tx;
 
 use std::net::SocketAddr;

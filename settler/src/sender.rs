@@ -1,6 +1,6 @@
 //! Holds the gas key: stores, signs, sends, replaces and re-sends what `tx.rs` says.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use alloy::consensus::{SignableTransaction, Transaction, TxEip1559, TxEnvelope};
 use alloy::eips::eip2718::{Decodable2718, Encodable2718};
@@ -11,16 +11,13 @@ use store::{Intent, IntentState, SentTx, Store};
 
 use crate::calls::effect;
 use crate::chain::{Chain, ChainError, Simulated};
+use crate::sender::pace::Pace;
 use crate::tx::{self, Fees, Mined, Seen, Step};
+
+pub mod pace;
 
 /// Signed transactions whose outcome is open at once: pools drop more from one sender.
 const MAX_IN_FLIGHT: usize = 16;
-/// A parked intent is tried again after this, doubled each time, as its cause may have gone.
-const FIRST_RETRY: i64 = 5;
-const LAST_RETRY: i64 = 300;
-/// An intent that nobody wants now is looked at this often: somebody else may have done it.
-const LOOK_AGAIN: i64 = 60;
-
 #[derive(Debug, thiserror::Error)]
 pub enum SenderError {
     #[error(transparent)]
@@ -56,17 +53,7 @@ pub struct Sender {
     pub confirmations: u64,
     /// Highest fee for one unit of gas, in wei.
     pub fee_cap: u128,
-    memory: Memory,
-}
-
-/// What a restart may forget: it only paces.
-#[derive(Default)]
-struct Memory {
-    sent_at: HashMap<B256, i64>,
-    /// When a parked intent is tried again, and how long the wait before that was.
-    retries: HashMap<i64, (i64, i64)>,
-    /// When an unwanted intent is looked at again.
-    looks: HashMap<i64, i64>,
+    pace: Pace,
 }
 
 /// The chain at one moment.
@@ -90,8 +77,8 @@ impl Sender {
         confirmations: u64,
         fee_cap: u128,
     ) -> Self {
-        let memory = Memory::default();
-        Self { store, chain, key, escrow, chain_id, confirmations, fee_cap, memory }
+        let pace = Pace::default();
+        Self { store, chain, key, escrow, chain_id, confirmations, fee_cap, pace }
     }
 
     /// One step for everything in the outbox: first what is signed, then what is wanted. What
@@ -184,7 +171,7 @@ impl Sender {
             base_fee: view.base_fee,
             fee_cap: self.fee_cap,
             now: view.now,
-            sent_at: newest.and_then(|tx| self.memory.sent_at.get(&tx.tx_hash).copied()),
+            sent_at: newest.and_then(|tx| self.pace.sent_at(tx.tx_hash)),
         };
         match (tx::next(&seen), newest) {
             (Step::Wait, _) => Ok(()),
@@ -221,11 +208,7 @@ impl Sender {
 
     async fn finish(&mut self, intent: &Intent, txs: &[SentTx]) -> Result<(), SenderError> {
         self.store.work().set_intent(intent.intent_id, IntentState::Done, None).await?;
-        self.memory.retries.remove(&intent.intent_id);
-        self.memory.looks.remove(&intent.intent_id);
-        for tx in txs {
-            self.memory.sent_at.remove(&tx.tx_hash);
-        }
+        self.pace.finished(intent.intent_id, txs.iter().map(|tx| tx.tx_hash));
         let action = intent.action.as_str();
         tracing::info!(job_id = %intent.job_id, subject = %intent.subject, action, "done");
         Ok(())
@@ -254,17 +237,14 @@ impl Sender {
         view: &View,
         taken: &mut BTreeSet<u64>,
     ) -> Result<(), SenderError> {
-        let looks = self.memory.looks.entry(intent.intent_id).or_insert(view.now);
-        if !is_wanted && *looks > view.now {
+        if !self.pace.may_look(intent.intent_id, is_wanted, view.now) {
             return Ok(());
         }
-        *looks = view.now.saturating_add(LOOK_AGAIN);
         if let Some(block) = self.shown(intent).await? {
             let deep = block.saturating_add(self.confirmations) <= view.tip;
             return if deep { self.finish(intent, &[]).await } else { Ok(()) };
         }
-        let retry = self.memory.retries.get(&intent.intent_id);
-        let due = retry.is_none_or(|(at, _)| *at <= view.now);
+        let due = self.pace.may_try(intent.intent_id, view.now);
         if !is_wanted || !due || taken.len() >= MAX_IN_FLIGHT {
             return Ok(());
         }
@@ -374,7 +354,7 @@ impl Sender {
 
     /// Whatever the pool answers, the outcome stays unknown: only the chain decides.
     async fn send(&mut self, intent: &Intent, tx: &SentTx, now: i64) -> Result<(), SenderError> {
-        self.memory.sent_at.insert(tx.tx_hash, now);
+        self.pace.sent(tx.tx_hash, now);
         if let Err(error) = self.chain.send(&tx.raw).await {
             let (job_id, tx_hash) = (intent.job_id, tx.tx_hash);
             tracing::debug!(%job_id, %tx_hash, %error, "pool did not take it; sent again later");
@@ -383,9 +363,7 @@ impl Sender {
     }
 
     async fn park(&mut self, intent: &Intent, problem: &str, now: i64) -> Result<(), SenderError> {
-        let wait = self.memory.retries.get(&intent.intent_id).map_or(FIRST_RETRY, |(_, w)| w * 2);
-        let wait = wait.min(LAST_RETRY);
-        self.memory.retries.insert(intent.intent_id, (now.saturating_add(wait), wait));
+        let wait = self.pace.parked(intent.intent_id, now);
         let (job_id, action) = (intent.job_id, intent.action.as_str());
         tracing::warn!(%job_id, subject = %intent.subject, action, problem, wait, "parked");
         let work = self.store.work();

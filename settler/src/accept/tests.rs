@@ -7,7 +7,7 @@ use contracts::units::units_in;
 use super::*;
 use crate::node::UnitTask;
 use crate::pixels::DecodeError;
-use crate::testing::office::{Office, png};
+use crate::tests::office::{Office, png};
 
 const UNITS: &[(u32, u32)] = &[(0, 1), (1, 1)];
 

@@ -4,7 +4,7 @@ use contracts::order::lots_hash;
 use store::{CloseRequest, IntentState};
 
 use super::*;
-use crate::testing::{approval, draft, job_order, job_state, on_chain, order, rejection};
+use crate::tests::{approval, draft, job_order, job_state, on_chain, order, rejection};
 
 fn intent(action: Action, job: &JobOrder, calldata: Bytes) -> Intent {
     Intent {

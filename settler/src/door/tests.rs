@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::node::{Problem, ProblemCode};
-use crate::testing::office::{CHAIN, ESCROW, Office, SCENE_FILE};
+use crate::tests::office::{CHAIN, ESCROW, Office, SCENE_FILE};
 
 struct Front {
     office: Office,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::calls;
-use crate::testing::{
+use crate::tests::{
     DEADLINE, GRACE, PRICE, approval, draft, job_order, job_state, on_chain, order, rejection,
 };
 

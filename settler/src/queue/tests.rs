@@ -5,7 +5,7 @@ use contracts::units::{count, units_in};
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{
+use crate::tests::{
     DEADLINE, GRACE, PRICE, SETTLER, attempt, draft, job_order, job_state, node, on_chain, order,
     spec,
 };

@@ -107,7 +107,10 @@ fn the_newest_is_the_highest_nonce_and_then_the_best_offer() {
 
 proptest! {
     #[test]
-    fn a_free_nonce_is_the_lowest_gap(mined in 0u64..20, taken in prop::collection::btree_set(0u64..40, 0..30)) {
+    fn a_free_nonce_is_the_lowest_gap(
+        mined in 0u64..20,
+        taken in prop::collection::btree_set(0u64..40, 0..30),
+    ) {
         let nonce = free_nonce(mined, &taken);
         prop_assert!(nonce >= mined && !taken.contains(&nonce));
         prop_assert!((mined..nonce).all(|below| taken.contains(&below)));
@@ -130,7 +133,8 @@ proptest! {
         let mined = mined.map(|(block, succeeded)| Mined { block, succeeded });
         let market = Fees { max_fee: base_fee * 2 + 2, tip: 2 };
         let nonce_deep = nonce.saturating_sub(behind);
-        let at = Seen { effect, nonce, nonce_deep, mined, base_fee, market, now, sent_at, ..seen(&txs) };
+        let figures = Seen { base_fee, market, now, sent_at, ..seen(&txs) };
+        let at = Seen { effect, nonce, nonce_deep, mined, ..figures };
         let open = txs.iter().any(|tx| tx.nonce >= nonce);
         match next(&at) {
             Step::Sign => {
