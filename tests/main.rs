@@ -1,1 +1,11 @@
-fn main() {}
+//! One binary of stories: each plays on a real chain, with a database of its own.
+
+#![allow(clippy::unwrap_used, reason = "a story may stop on a failed assumption")]
+
+mod world;
+
+mod stories {
+    mod audit;
+    mod faults;
+    mod reorg;
+}

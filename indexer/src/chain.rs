@@ -52,7 +52,7 @@ pub struct ChainLog {
 pub enum ChainError {
     #[error("`{url}` is no address of a node ({reason}); write it like http://127.0.0.1:8545")]
     Url { url: String, reason: String },
-    #[error("chain node gave no answer to {call} within {} s; is it running?", CALL_LIMIT.as_secs())]
+    #[error("chain node gave no answer to {call} within {} s; does it run?", CALL_LIMIT.as_secs())]
     Timeout { call: &'static str },
     #[error("{call} did not reach the chain node or its answer was broken: {reason}")]
     Transport { call: &'static str, reason: String },

@@ -1,0 +1,198 @@
+//! A stored value changed by one is found and named, whichever table it is in.
+
+use std::time::Duration;
+
+use alloy::primitives::U256;
+use contracts::{Amount, RenderEscrow};
+use indexer::audit::{Difference, Report};
+use store::Store;
+
+use crate::world::deals::Deal;
+use crate::world::{RNDR, World, wallet};
+
+/// Every amount column of the chain's tables.
+const AMOUNTS: [(&str, &str); 15] = [
+    ("events", "amount"),
+    ("events", "fee"),
+    ("events", "burn"),
+    ("events", "free"),
+    ("events", "funded"),
+    ("events", "released"),
+    ("events", "pending"),
+    ("job_orders", "cap"),
+    ("job_orders", "max_unit_price"),
+    ("lots", "unit_price"),
+    ("account_states", "free"),
+    ("job_states", "funded"),
+    ("job_states", "released"),
+    ("job_states", "pending"),
+    ("job_states", "units_paid"),
+];
+
+/// Every kind of event at least once.
+async fn eventful(world: &World) {
+    let payer = world.funded("payer", 200 * RNDR).await;
+    world.deposit(&payer, 60 * RNDR).await;
+    let amount = Amount::from_base(RNDR).unwrap().into();
+    let to = wallet("elsewhere").address();
+    world.send(&payer, world.escrow, RenderEscrow::withdrawCall { amount, to }).await;
+
+    let deal = Deal::new(world, &payer, 1).await;
+    deal.open(world).await;
+    deal.top_up(world, RNDR).await;
+    deal.release(world, &[deal.work(&[0, 1], 1, false), deal.work(&[2], 2, false)]).await;
+    let (kept, lapsed) = (deal.work(&[3, 4, 5], 3, true), deal.work(&[6, 7], 4, true));
+    deal.commit(world, &[kept.clone(), lapsed.clone()], false).await;
+    deal.reject(world, &kept, U256::from(1u64 << 4)).await;
+    deal.approve(world, std::slice::from_ref(&kept)).await;
+    deal.settle(world, &[kept]).await;
+    let late = deal.work(&[8], 5, true);
+    deal.commit(world, std::slice::from_ref(&late), false).await;
+    deal.request_close(world).await;
+    world.anvil.pass(2 * 3_600).await;
+    deal.close(world).await;
+    // Money freed in a closed job goes back at once.
+    deal.lapse(world, &lapsed).await;
+    deal.settle(world, &[late]).await;
+    world.send(&payer, world.escrow, RenderEscrow::burnCall {}).await;
+}
+
+async fn indexed(world: &World) -> Store {
+    let store = world.store().await;
+    let indexer = world.indexer(&store);
+    world.caught_up(&store).await;
+    indexer.stop().await;
+    store
+}
+
+fn assert_clean(report: &Report) {
+    assert!(report.is_clean(), "{}", report.first().unwrap());
+    assert_eq!(report.stored_digest, Some(report.digest));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_honest_index_is_clean_and_its_balance_sheet_sums_to_zero() {
+    let world = World::new().await;
+    eventful(&world).await;
+    let store = indexed(&world).await;
+    let report = world.audit(&store).await;
+    assert_clean(&report);
+    let kinds: std::collections::BTreeSet<_> = store
+        .reader()
+        .events_between(0, report.block)
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.event.name())
+        .collect();
+    assert_eq!(kinds.len(), 16, "{kinds:?}");
+    assert_eq!((report.jobs, report.lots), (1, 5));
+    assert_eq!(report.token_balance, report.liabilities);
+    let sum = report.books.iter().fold(0i128, |sum, book| {
+        let side = |amount: Amount| i128::try_from(amount.base()).unwrap();
+        sum + side(book.credits) - side(book.debits)
+    });
+    assert_eq!(sum, 0);
+    // Replayed without a database to compare with, up to the head.
+    let fresh = world.folder.path().join("alone.db");
+    let fresh = format!("sqlite:{}", fresh.display());
+    let fresh = Store::open(&fresh, &world.folder.path().join("objects")).await.unwrap();
+    let alone = indexer::audit::replay(&world.indexer_config(), fresh, None).await.unwrap();
+    assert_eq!((alone.digest, alone.events), (report.digest, report.events));
+    assert!(alone.is_clean() && alone.stored_digest.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_amount_changed_by_one_is_found_and_named_in_every_table() {
+    let world = World::new().await;
+    eventful(&world).await;
+    let store = indexed(&world).await;
+    for (table, column) in AMOUNTS {
+        // The highest value, so that the row is told apart from the others by it.
+        let pick = format!("SELECT CAST(MAX({column}) AS TEXT) FROM {table}");
+        let before = world.database.texts(pick).await.remove(0);
+        let after = before.parse::<u128>().unwrap() + 1;
+        let (quote, after) = match column {
+            "units_paid" => ("", after.to_string()),
+            _ => ("'", format!("{after:029}")),
+        };
+        let set = |from: &str, to: &str| {
+            let (from, to) = (format!("{quote}{from}{quote}"), format!("{quote}{to}{quote}"));
+            format!("UPDATE {table} SET {column} = {to} WHERE {column} = {from}")
+        };
+        let touched = world.database.tamper(set(&before, &after)).await;
+        assert!(touched > 0, "{table}.{column}");
+
+        let report = world.audit(&store).await;
+        let first = report.first().unwrap_or_else(|| panic!("{table}.{column} was not found"));
+        assert_eq!((first.table, first.column.as_str()), (table, column), "{first}");
+        let text = first.to_string();
+        let plain = |digits: &str| digits.parse::<u128>().unwrap().to_string();
+        assert!(text.contains(&plain(&before)) && text.contains(&plain(&after)), "{text}");
+        assert_eq!(world.database.tamper(set(&after, &before)).await, touched);
+    }
+    assert_clean(&world.audit(&store).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_an_added_and_a_moved_row_are_found() {
+    let world = World::new().await;
+    eventful(&world).await;
+    let store = indexed(&world).await;
+    let changes = [
+        ("blocks", "mined_at", "UPDATE blocks SET mined_at = mined_at + 1 WHERE block > 4"),
+        ("blocks", "hash", "UPDATE blocks SET hash = parent_hash WHERE block > 4"),
+        ("lots", "key_commit", "UPDATE lots SET key_commit = lot_hash"),
+        ("lot_states", "status", "UPDATE lot_states SET status = 'lapsed' WHERE paid > rejected"),
+        ("blocks", "digest", "UPDATE blocks SET digest = hash WHERE block > 3"),
+        ("account_states", "(whole row)", "DELETE FROM account_states WHERE seq = 1"),
+        (
+            "events",
+            "(whole row)",
+            "DELETE FROM events WHERE kind = 'approved' OR kind = 'deposited'",
+        ),
+    ];
+    let tip = store.reader().tip().await.unwrap().unwrap();
+    for (table, column, sql) in &changes {
+        let copy = copied(&world, &store).await;
+        assert!(copy.1.tamper((*sql).to_owned()).await > 0, "{sql}");
+        let report = world.audit(&copy.0).await;
+        let named = |d: &Difference| (d.table, d.column.as_str()) == (*table, *column);
+        let named = report.differences.iter().any(named);
+        assert!(named, "{sql}: {:?}", report.differences);
+        assert_eq!(report.block, tip.number);
+    }
+}
+
+/// The same index once more, in a SQLite file of its own.
+async fn copied(world: &World, store: &Store) -> (Store, crate::world::database::Database) {
+    let folder = tempfile::TempDir::new_in(world.folder.path()).unwrap().keep();
+    let database = crate::world::database::Database::file(&folder.join("copy.db"));
+    let copy = Store::open(&database.url, &folder.join("objects")).await.unwrap();
+    let writer = copy.chain_writer();
+    writer.set_escrow(&store.reader().escrow().await.unwrap().unwrap()).await.unwrap();
+    let rows = store.reader().rows_between(0, u64::from(u32::MAX)).await.unwrap();
+    writer.extend(&rows).await.unwrap();
+    (copy, database)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_empty_or_of_another_escrow_is_refused() {
+    let world = World::new().await;
+    let fresh = |name: &str| {
+        let url = format!("sqlite:{}", world.folder.path().join(name).display());
+        let objects = world.folder.path().join("objects");
+        async move { Store::open(&url, &objects).await.unwrap() }
+    };
+    let config = world.indexer_config();
+    let replay = indexer::audit::replay(&config, fresh("a").await, Some(fresh("b").await)).await;
+    let text = replay.unwrap_err().to_string();
+    assert!(text.contains("holds no block yet"), "{text}");
+
+    let store = indexed(&world).await;
+    let other = indexer::Config { escrow: world.token, poll: Duration::from_millis(50), ..config };
+    let error = world.indexer_as(other.clone(), &store).fails().await.to_string();
+    assert!(error.contains("set --escrow to"), "{error}");
+    let error = world.indexer_as(other, &fresh("c").await).fails().await.to_string();
+    assert!(error.contains("is not a RenderEscrow"), "{error}");
+}

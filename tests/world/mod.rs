@@ -1,0 +1,255 @@
+//! What a story plays in: chain, contracts, wallets, database, services; drop cleans up.
+
+use std::fmt::Display;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use alloy::network::{Ethereum, EthereumWallet, NetworkTransactionBuilder, TransactionBuilder};
+use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy::providers::{Provider, ProviderBuilder};
+use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
+use alloy::signers::local::PrivateKeySigner;
+use alloy::sol_types::SolCall;
+use contracts::{Amount, LegacyRndr, RenderEscrow, deploy};
+use store::Store;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub mod anvil;
+pub mod database;
+pub mod deals;
+
+use anvil::{Anvil, Options};
+use database::Database;
+
+/// Longest wait for anything a story expects: far above what it takes, so that only a real
+/// failure meets it, also on a busy machine.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+/// 1 RNDR in base units.
+pub const RNDR: u128 = 1_000_000_000_000_000_000;
+
+/// A chain with token and escrow, and an empty database.
+pub struct World {
+    pub anvil: Anvil,
+    pub token: Address,
+    pub escrow: Address,
+    pub deploy_block: u64,
+    pub database: Database,
+    pub folder: TempDir,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::on(Options::default()).await
+    }
+
+    pub async fn on(options: Options) -> Self {
+        let anvil = Anvil::start(&options);
+        let deployer = wallet("deployer");
+        anvil.set_balance(deployer.address(), U256::from(100 * RNDR)).await;
+        let provider = provider_of(&anvil, &deployer);
+        let token =
+            deploy::deploy_legacy_rndr(&provider, deployer.address(), Amount::ZERO).await.unwrap();
+        let escrow = deploy::deploy_escrow(&provider, token.address).await.unwrap();
+        let folder = TempDir::new().unwrap();
+        let database = Database::fresh(folder.path()).await;
+        Self {
+            token: token.address,
+            escrow: escrow.address,
+            deploy_block: escrow.block,
+            database,
+            folder,
+            anvil,
+        }
+    }
+
+    /// Another handle of the world's store.
+    pub async fn store(&self) -> Store {
+        let objects = self.folder.path().join("objects");
+        Store::open(&self.database.url, &objects).await.unwrap()
+    }
+
+    /// A wallet by its name, always the same, with gas money and RNDR.
+    pub async fn funded(&self, name: &str, rndr: u128) -> PrivateKeySigner {
+        let signer = wallet(name);
+        self.anvil.set_balance(signer.address(), U256::from(100 * RNDR)).await;
+        let amount = U256::from(rndr);
+        self.send(&signer, self.token, LegacyRndr::mintCall { to: signer.address(), amount }).await;
+        signer
+    }
+
+    /// Signs a call as the sender's next transaction.
+    pub async fn sign(&self, from: &PrivateKeySigner, to: Address, call: impl SolCall) -> Bytes {
+        let nonce = self.anvil.provider.get_transaction_count(from.address()).await.unwrap();
+        let request = TransactionRequest::default()
+            .with_chain_id(self.anvil.chain_id)
+            .with_from(from.address())
+            .with_to(to)
+            .with_nonce(nonce)
+            .with_input(call.abi_encode())
+            .with_gas_limit(2_000_000)
+            .with_max_fee_per_gas(100_000_000_000)
+            .with_max_priority_fee_per_gas(1_000_000_000);
+        let wallet = EthereumWallet::new(from.clone());
+        let signed = NetworkTransactionBuilder::<Ethereum>::build(request, &wallet).await.unwrap();
+        alloy::eips::Encodable2718::encoded_2718(&signed).into()
+    }
+
+    /// Sends signed bytes and waits for the receipt, whatever it says.
+    pub async fn send_raw(&self, raw: &Bytes) -> TransactionReceipt {
+        let provider = &self.anvil.provider;
+        let hash = *provider.send_raw_transaction(raw).await.unwrap().tx_hash();
+        // Automine is asynchronous: the receipt may come later than the hash.
+        let receipt = || async move { provider.get_transaction_receipt(hash).await.unwrap() };
+        eventually("a receipt", receipt).await
+    }
+
+    /// Sends a call that must succeed.
+    pub async fn send<C: SolCall>(
+        &self,
+        from: &PrivateKeySigner,
+        to: Address,
+        call: C,
+    ) -> TransactionReceipt {
+        let raw = self.sign(from, to, call).await;
+        let receipt = self.send_raw(&raw).await;
+        assert!(receipt.status(), "{} by {} reverted", C::SIGNATURE, from.address());
+        receipt
+    }
+
+    /// Puts RNDR of the wallet into its account of the escrow.
+    pub async fn deposit(&self, from: &PrivateKeySigner, rndr: u128) -> TransactionReceipt {
+        let (spender, value) = (self.escrow, U256::from(rndr));
+        self.send(from, self.token, LegacyRndr::approveCall { spender, value }).await;
+        let amount = Amount::from_base(rndr).unwrap().into();
+        self.send(from, self.escrow, RenderEscrow::depositCall { amount }).await
+    }
+
+    pub fn indexer_config(&self) -> indexer::Config {
+        indexer::Config {
+            rpc_url: self.anvil.rpc_url(),
+            ws_url: Some(self.anvil.ws_url()),
+            escrow: self.escrow,
+            deploy_block: Some(self.deploy_block),
+            poll: Duration::from_millis(100),
+        }
+    }
+
+    /// An indexer in this process.
+    pub fn indexer(&self, store: &Store) -> Running<indexer::Error> {
+        self.indexer_as(self.indexer_config(), store)
+    }
+
+    pub fn indexer_as(&self, config: indexer::Config, store: &Store) -> Running<indexer::Error> {
+        let store = store.clone();
+        Running::start(|stop| indexer::run(config, store, stop))
+    }
+
+    /// Waits until the store's tip is the chain's head.
+    pub async fn caught_up(&self, store: &Store) {
+        let reader = store.reader();
+        let same = || async {
+            let tip = reader.tip().await.unwrap()?;
+            ((tip.number, tip.hash) == self.anvil.head().await).then_some(())
+        };
+        eventually("the index at the chain's head", same).await;
+    }
+
+    /// Replays the chain into a fresh store and compares the world's store with it.
+    pub async fn audit(&self, store: &Store) -> indexer::audit::Report {
+        let folder = TempDir::new_in(self.folder.path()).unwrap();
+        let fresh = Database::file(&folder.path().join("replay.db"));
+        let fresh = Store::open(&fresh.url, &folder.path().join("objects")).await.unwrap();
+        let config = indexer::Config { deploy_block: None, ..self.indexer_config() };
+        indexer::audit::replay(&config, fresh, Some(store.clone())).await.unwrap()
+    }
+}
+
+/// A key that is always the same for a name.
+pub fn wallet(name: &str) -> PrivateKeySigner {
+    PrivateKeySigner::from_bytes(&keccak256(name)).unwrap()
+}
+
+/// A provider that signs as one wallet; it asks the chain for each nonce, as reorgs move them.
+pub fn provider_of(anvil: &Anvil, signer: &PrivateKeySigner) -> impl Provider + Clone + use<> {
+    let url = anvil.rpc_url().parse().unwrap();
+    ProviderBuilder::new()
+        .with_simple_nonce_management()
+        .wallet(EthereumWallet::new(signer.clone()))
+        .connect_http(url)
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Looks again and again until there is something; fails after the deadline.
+pub async fn eventually<T, F>(what: &str, mut look: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let looking = async {
+        loop {
+            if let Some(seen) = look().await {
+                return seen;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    };
+    let waited = tokio::time::timeout(DEADLINE, looking).await;
+    waited.unwrap_or_else(|_| panic!("waited {DEADLINE:?} in vain for {what}"))
+}
+
+/// A hash from a number, for salts and the like.
+pub fn hash_of(number: u64) -> B256 {
+    keccak256(number.to_be_bytes())
+}
+
+/// A service in this process; stopped on drop.
+pub struct Running<E> {
+    task: Option<JoinHandle<Result<(), E>>>,
+    stop: CancellationToken,
+}
+
+impl<E: Display + Send + 'static> Running<E> {
+    pub fn start<F>(run: impl FnOnce(CancellationToken) -> F) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        let stop = CancellationToken::new();
+        let task = Some(tokio::spawn(run(stop.clone())));
+        Self { task, stop }
+    }
+
+    /// Asks it to stop; it must do so in time and without an error.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        if let Err(error) = self.ended().await {
+            panic!("stopped with: {error}");
+        }
+    }
+
+    /// Waits until it stops by itself, and why.
+    pub async fn fails(mut self) -> E {
+        self.ended().await.expect_err("it should not end well")
+    }
+
+    async fn ended(&mut self) -> Result<(), E> {
+        let task = self.task.take().expect("it runs");
+        let ended = tokio::time::timeout(DEADLINE, task).await.expect("it stops in time");
+        ended.expect("it does not panic")
+    }
+}
+
+impl<E> Drop for Running<E> {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
