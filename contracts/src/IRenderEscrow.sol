@@ -126,7 +126,9 @@ interface IRenderEscrow {
     error RenderEscrow_AmountZero();
     error RenderEscrow_FreeTooLow(address account, uint256 needed, uint256 free);
     /// The token did not move `amount`: see whether balance and allowance cover it.
-    error RenderEscrow_PullFailed(address from, uint256 amount, uint256 balance, uint256 allowance);
+    error RenderEscrow_PullFailed(
+        address from, uint256 amount, uint256 balance, uint256 allowance
+    );
     error RenderEscrow_SendFailed(address to, uint256 amount);
     /// The token moved another amount than asked for; such tokens are not taken.
     error RenderEscrow_DepositInexact(uint256 amount, uint256 balanceBefore, uint256 balanceAfter);

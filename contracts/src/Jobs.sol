@@ -267,12 +267,7 @@ abstract contract Jobs is Accounts, EIP712 {
     {
         bytes32 lotHash = Hashes.lot(work.jobId, lot);
         uint256 mask = _leftOf(lotHash, lot.mask);
-        LotRecord storage record = _lots[lotHash];
-        if (record.status == LOT_COMMITTED && block.timestamp < record.windowEnd) {
-            revert RenderEscrow_TooEarly(lotHash, record.windowEnd, block.timestamp);
-        }
-        _checkKey(lotHash, lot.keyCommit, key);
-        record.status = LOT_SETTLED;
+        _endLot(lotHash, lot.keyCommit, key);
         uint256 count = Units.count(mask);
         // Fits: the same amount was counted into `pending`, which has 96 bits.
         // forge-lint: disable-next-line(unsafe-typecast)
@@ -380,9 +375,15 @@ abstract contract Jobs is Accounts, EIP712 {
         if (left == 0) revert RenderEscrow_NothingLeft(lotHash);
     }
 
-    function _checkKey(bytes32 lotHash, bytes32 keyCommit, bytes32 key) private pure {
+    /// Its window has passed or an approval ended it, and the key opens it.
+    function _endLot(bytes32 lotHash, bytes32 keyCommit, bytes32 key) private {
+        LotRecord storage record = _lots[lotHash];
+        if (record.status == LOT_COMMITTED && block.timestamp < record.windowEnd) {
+            revert RenderEscrow_TooEarly(lotHash, record.windowEnd, block.timestamp);
+        }
         if (keyCommit == 0 ? key != 0 : keccak256(abi.encode(key)) != keyCommit) {
             revert RenderEscrow_KeyRefused(lotHash, key, keyCommit);
         }
+        record.status = LOT_SETTLED;
     }
 }

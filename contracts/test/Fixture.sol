@@ -138,7 +138,8 @@ abstract contract Fixture {
         bytes32 domain = keccak256(
             abi.encode(
                 keccak256(
-                    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+                    "EIP712Domain(string name,string version,uint256 chainId,"
+                    "address verifyingContract)"
                 ),
                 keccak256("RenderEscrow"),
                 keccak256(bytes(version)),
@@ -221,7 +222,10 @@ abstract contract Fixture {
     function _signatureRefused(bytes32 act, address wanted, address orWanted) internal {
         vm.expectRevert(
             abi.encodeWithSelector(
-                IRenderEscrow.RenderEscrow_SignatureRefused.selector, _digest(act), wanted, orWanted
+                IRenderEscrow.RenderEscrow_SignatureRefused.selector,
+                _digest(act),
+                wanted,
+                orWanted
             )
         );
     }

@@ -50,7 +50,8 @@ contract GoldenTest is Fixture {
 
     function test_KeyAndOutput() public view {
         _same(keccak256(abi.encode(_word(".key.key"))), ".key.keyCommit");
-        bytes32 roots = keccak256(abi.encode(_word(".output.pixelRoot"), _word(".output.fileRoot")));
+        bytes32 roots =
+            keccak256(abi.encode(_word(".output.pixelRoot"), _word(".output.fileRoot")));
         _same(roots, ".output.outputHash");
     }
 

@@ -67,7 +67,9 @@ contract AccountTest is Fixture {
         coin.approve(address(escrow), 10);
         escrow.deposit(10);
         coin.setPaused(true);
-        _fails(abi.encodeWithSelector(IRenderEscrow.RenderEscrow_SendFailed.selector, stranger, 10));
+        _fails(
+            abi.encodeWithSelector(IRenderEscrow.RenderEscrow_SendFailed.selector, stranger, 10)
+        );
         escrow.withdraw(10, stranger);
         vm.stopPrank();
         _checkAccount(payer, 10, 1);

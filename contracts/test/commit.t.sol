@@ -407,7 +407,8 @@ contract CommitTest is Fixture {
     }
 
     function _lotKnown(bytes32 lotHash, uint8 status) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(IRenderEscrow.RenderEscrow_LotKnown.selector, lotHash, status);
+        return
+            abi.encodeWithSelector(IRenderEscrow.RenderEscrow_LotKnown.selector, lotHash, status);
     }
 
     function _lotDecided(bytes32 lotHash, uint8 status) private pure returns (bytes memory) {

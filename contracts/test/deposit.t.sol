@@ -194,7 +194,9 @@ contract DepositTest is Fixture {
     function _hold(string memory text, uint256 amount) private {
         rndr.setEscrowContractAddress(address(escrow));
         vm.prank(payer);
-        _fails(abi.encodeWithSelector(IRenderEscrow.RenderEscrow_AccountTextRefused.selector, text));
+        _fails(
+            abi.encodeWithSelector(IRenderEscrow.RenderEscrow_AccountTextRefused.selector, text)
+        );
         rndr.holdInEscrow(text, amount);
         vm.assertEq(rndr.balanceOf(payer), WEALTH, "nothing moved");
     }

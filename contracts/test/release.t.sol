@@ -239,20 +239,7 @@ contract ReleaseTest is Fixture {
         emit IRenderEscrow.Released(
             jobId, node, first, lots[0], 1 ether, 0.05 ether, 0.01 ether, 1 ether, 2, 0.94 ether, 1
         );
-        _emits();
-        emit IRenderEscrow.Released(
-            jobId,
-            otherNode,
-            second,
-            lots[1],
-            3 ether,
-            0.15 ether,
-            0.03 ether,
-            4 ether,
-            3,
-            2.82 ether,
-            1
-        );
+        _emitsReleased(lots[1], second, 3 ether, 4 ether, 3);
         _emits();
         emit IRenderEscrow.FeeCredited(jobId, fees, 0.2 ether, 0.2 ether, 1);
         _emits();
@@ -333,6 +320,23 @@ contract ReleaseTest is Fixture {
         _checkAccount(DEAD, burnt, burnt == 0 ? 0 : 1);
     }
 
+    /// A first payment to the lot's node: 5 % fee, 1 % burnt, the rest is all that it has.
+    function _emitsReleased(
+        Lot memory lot,
+        bytes32 lotHash,
+        uint96 amount,
+        uint96 released,
+        uint32 seq
+    ) private {
+        uint96 fee = amount / 20;
+        uint96 burnt = amount / 100;
+        uint96 rest = amount - fee - burnt;
+        _emits();
+        emit IRenderEscrow.Released(
+            jobId, lot.node, lotHash, lot, amount, fee, burnt, released, seq, rest, 1
+        );
+    }
+
     /// Bits counted one by one, beside the contract's way.
     function _bits(uint256 mask) private pure returns (uint256 count) {
         for (; mask != 0; mask >>= 1) {
@@ -366,7 +370,8 @@ contract ReleaseTest is Fixture {
     }
 
     function _lotKnown(bytes32 lotHash, uint8 status) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(IRenderEscrow.RenderEscrow_LotKnown.selector, lotHash, status);
+        return
+            abi.encodeWithSelector(IRenderEscrow.RenderEscrow_LotKnown.selector, lotHash, status);
     }
 
     function _unitsUnknown(uint32 word, uint256 mask) private view returns (bytes memory) {

@@ -118,22 +118,7 @@ contract SettleTest is Fixture {
         vm.warp(windowEnd);
         vm.recordLogs();
         vm.prank(stranger);
-        _emits();
-        emit IRenderEscrow.Settled(
-            jobId,
-            node,
-            lotHash,
-            KEY,
-            0x3ff,
-            10 ether,
-            0.5 ether,
-            0.1 ether,
-            10 ether,
-            0,
-            3,
-            9.4 ether,
-            1
-        );
+        _emitsSettled(node, lotHash, KEY, 0x3ff, 10 ether, 10 ether, 0, 3);
         _emits();
         emit IRenderEscrow.FeeCredited(jobId, fees, 0.5 ether, 0.5 ether, 1);
         _emits();
@@ -161,22 +146,7 @@ contract SettleTest is Fixture {
         vm.prank(payer);
         escrow.reject(order, lot, 2, "", "");
         vm.warp(windowEnd);
-        _emits();
-        emit IRenderEscrow.Settled(
-            jobId,
-            node,
-            lotHash,
-            KEY,
-            5,
-            2 ether,
-            0.1 ether,
-            0.02 ether,
-            2 ether,
-            0,
-            4,
-            1.88 ether,
-            1
-        );
+        _emitsSettled(node, lotHash, KEY, 5, 2 ether, 2 ether, 0, 4);
         escrow.settle(order, _one(lot), _keys(KEY));
         _checkJob(jobId, CAP, 2 ether, 0, 2, 4, 1);
         _checkTaken(jobId, 0, 5);
@@ -190,38 +160,8 @@ contract SettleTest is Fixture {
         bytes32[] memory keys = new bytes32[](2);
         keys[0] = KEY;
         vm.recordLogs();
-        _emits();
-        emit IRenderEscrow.Settled(
-            jobId,
-            node,
-            first,
-            KEY,
-            1,
-            1 ether,
-            0.05 ether,
-            0.01 ether,
-            1 ether,
-            2 ether,
-            4,
-            0.94 ether,
-            1
-        );
-        _emits();
-        emit IRenderEscrow.Settled(
-            jobId,
-            otherNode,
-            second,
-            0,
-            6,
-            2 ether,
-            0.1 ether,
-            0.02 ether,
-            3 ether,
-            0,
-            5,
-            1.88 ether,
-            1
-        );
+        _emitsSettled(node, first, KEY, 1, 1 ether, 1 ether, 2 ether, 4);
+        _emitsSettled(otherNode, second, 0, 6, 2 ether, 3 ether, 0, 5);
         _emits();
         emit IRenderEscrow.FeeCredited(jobId, fees, 0.15 ether, 0.15 ether, 1);
         _emits();
@@ -378,7 +318,27 @@ contract SettleTest is Fixture {
         _checkAccount(treasury, CAP, 2);
     }
 
-    // ---- what the refusals have in common ----
+    // ---- what the tests have in common ----
+
+    /// A first payment to `to`: 5 % fee, 1 % burnt, the rest is all that `to` has.
+    function _emitsSettled(
+        address to,
+        bytes32 lotHash,
+        bytes32 key,
+        uint256 mask,
+        uint96 amount,
+        uint96 released,
+        uint96 pending,
+        uint32 seq
+    ) private {
+        uint96 fee = amount / 20;
+        uint96 burnt = amount / 100;
+        uint96 rest = amount - fee - burnt;
+        _emits();
+        emit IRenderEscrow.Settled(
+            jobId, to, lotHash, key, mask, amount, fee, burnt, released, pending, seq, rest, 1
+        );
+    }
 
     function _refusesSettle(Lot memory lot, bytes32 key, bytes memory error_) private {
         _fails(error_);
