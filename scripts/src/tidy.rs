@@ -1,6 +1,7 @@
 //! The house rules as one table; prints each violation as `path:line: rule: how to fix it`.
 
 mod arrows;
+mod branches;
 mod lines;
 mod mask;
 mod matches;
@@ -67,7 +68,7 @@ pub const RULES: &[Rule] = &[
     rule("machine-path", "use a path relative to the project", lines::machine_path),
     rule("lock-host", "keep registry hosts out of lock files", lines::lock_host),
     rule("unexplained-table", "put a -- comment above it", lines::unexplained_table),
-    rule("branch-tree", "keep x.tree beside x.t.sol", rules::branch_tree),
+    rule("branch-tree", "keep x.tree and x.t.sol alike", branches::branch_tree),
     rule("architecture", "run `cargo xtask tidy --write`", tree::stale),
 ];
 

@@ -207,26 +207,3 @@ pub fn listing_mod(house: &House) -> Vec<Finding> {
         vec![Finding::new(&s.path, 0, "only lists other files")]
     })
 }
-
-/// An operation's test is written in lower case and stands beside its branch tree.
-pub fn branch_tree(house: &House) -> Vec<Finding> {
-    const WITHOUT_TREE: &[&str] = &["attacks"]; // one test per attack, no branches
-    let has = |path: &str| house.sources.iter().any(|s| s.path == path);
-    let mut found = Vec::new();
-    for s in house.sources.iter().filter(|s| s.path.starts_with("contracts/test/")) {
-        let name = s.path.rsplit('/').next().unwrap_or_default();
-        if let Some(stem) = s.path.strip_suffix(".tree") {
-            if !has(&format!("{stem}.t.sol")) {
-                found.push(Finding::new(&s.path, 0, "a branch tree without its test"));
-            }
-        } else if let (Some(stem), Some(noun)) =
-            (s.path.strip_suffix(".t.sol"), name.strip_suffix(".t.sol"))
-        {
-            let operation = noun.starts_with(char::is_lowercase) && !WITHOUT_TREE.contains(&noun);
-            if operation && !has(&format!("{stem}.tree")) {
-                found.push(Finding::new(&s.path, 0, "an operation without its branch tree"));
-            }
-        }
-    }
-    found
-}

@@ -86,14 +86,3 @@ fn each_limit_is_exact() {
         assert!(breaks(rule, path, &bad), "{rule} allows one more than the limit in {path}");
     }
 }
-
-#[test]
-fn a_tree_and_its_test_belong_together() {
-    let house = House {
-        sources: ["contracts/test/open.t.sol", "contracts/test/open.tree"]
-            .map(|path| Source::new(path, ""))
-            .into(),
-        machine_paths: Vec::new(),
-    };
-    assert!(super::rules::branch_tree(&house).is_empty());
-}
