@@ -6,7 +6,7 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256, Bytes};
 use contracts::Amount;
 use serde::Serialize;
-use store::{Block, Escrow, Store, Tag};
+use store::{Block, Escrow, Reader, Store, Tag};
 
 use crate::chain::{Chain, ChainError, ChainLog, Header, Rpc};
 use crate::{Config, Error, Follower, Looked};
@@ -104,6 +104,8 @@ pub enum AuditError {
          it has caught up, or ask another one"
     )]
     NodeBehind { block: u64 },
+    #[error("block {block} was replaced during the audit; run it again")]
+    Moved { block: u64 },
     #[error("the replayed amounts do not add up: {0}")]
     Sum(#[from] contracts::AmountError),
 }
@@ -173,6 +175,9 @@ pub(crate) async fn replay_on<C: Chain>(
     let held = storage::compare(chain, &replayed, at, &mut found).await?;
     let (events, books) = books::sheet(&replayed, escrow.deploy_block, last).await?;
     books::check(&books, &held, &mut found)?;
+    if !found.0.is_empty() && moved(chain, &tip, audited.as_ref()).await? {
+        return Err(AuditError::Moved { block: last });
+    }
     Ok(Report {
         block: last,
         block_hash: tip.hash,
@@ -189,6 +194,23 @@ pub(crate) async fn replay_on<C: Chain>(
         differences: found.0,
         escrow,
     })
+}
+
+/// Whether chain or index left the audited branch meanwhile: what differs then says nothing.
+async fn moved<C: Chain>(
+    chain: &C,
+    tip: &Block,
+    audited: Option<&(Reader, Escrow, Block)>,
+) -> Result<bool, AuditError> {
+    if chain.header(tip.number).await?.is_none_or(|header| header.hash != tip.hash) {
+        return Ok(true);
+    }
+    match audited {
+        Some((reader, _, stored)) => {
+            Ok(reader.block(stored.number).await?.as_ref() != Some(stored))
+        }
+        None => Ok(false),
+    }
 }
 
 /// Follows the chain into the fresh store, up to block `last` and not further.
@@ -215,10 +237,10 @@ async fn fill<C: Chain>(
         }
         match looked {
             Looked::Moved => idle = 0,
-            Looked::Idle if idle >= IDLE_LOOKS => {
+            Looked::Idle | Looked::Unclear if idle >= IDLE_LOOKS => {
                 return Err(AuditError::NodeBehind { block: last });
             }
-            Looked::Idle => {
+            Looked::Idle | Looked::Unclear => {
                 idle += 1;
                 tokio::time::sleep(IDLE_PAUSE).await;
             }

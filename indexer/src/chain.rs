@@ -275,36 +275,37 @@ pub async fn wake_on_heads(ws_url: String, wake: Arc<Notify>) {
     // Without end on purpose: a lost socket costs latency only, so it is worth trying for ever.
     loop {
         match listen(&ws_url, &wake).await {
-            0 => pause = (pause * 2).min(longest),
-            heads => {
-                tracing::info!(heads, "socket to the chain node ended; polling until it is back");
+            Ok(()) => {
+                tracing::info!("socket to the chain node ended; polling until it is back");
                 pause = shortest;
+            }
+            Err(problem) => {
+                // Said once: polling does the work, and nothing else depends on it.
+                if pause == shortest {
+                    tracing::warn!(problem, "new blocks are found by polling");
+                }
+                pause = (pause * 2).min(longest);
             }
         }
         tokio::time::sleep(pause).await;
     }
 }
 
-/// Heads heard on one socket until it ended or fell silent.
-async fn listen(ws_url: &str, wake: &Notify) -> u64 {
+/// Wakes at each head on one socket, until it ends or falls silent; an error when there never
+/// was one.
+async fn listen(ws_url: &str, wake: &Notify) -> Result<(), &'static str> {
     // Retries are ours: the provider's own lose what came between and then die quietly.
     let connect = WsConnect::new(ws_url).with_max_retries(0);
     let connected: Result<Result<RootProvider, _>, _> =
         timeout(CALL_LIMIT, ProviderBuilder::default().connect_ws(connect)).await;
-    let Ok(Ok(provider)) = connected else {
-        tracing::warn!("no socket to the chain node; new blocks are found by polling");
-        return 0;
-    };
-    let Ok(Ok(mut heads)) = timeout(CALL_LIMIT, provider.subscribe_blocks().into_future()).await
-    else {
-        tracing::warn!("chain node refused to announce new heads; they are found by polling");
-        return 0;
-    };
-    let mut heard = 0;
+    let Ok(Ok(provider)) = connected else { return Err("no socket to the chain node") };
+    let asked = timeout(CALL_LIMIT, provider.subscribe_blocks().into_future()).await;
+    let Ok(Ok(mut heads)) = asked else { return Err("chain node announces no heads") };
+    // What was mined while there was no socket is not announced again.
+    wake.notify_one();
     // Ends with the socket, or when it is silent for too long.
     while let Ok(Ok(_)) = timeout(SILENCE_LIMIT, heads.recv()).await {
-        heard += 1;
         wake.notify_one();
     }
-    heard
+    Ok(())
 }

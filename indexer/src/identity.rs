@@ -22,17 +22,17 @@ alloy::sol! {
 pub enum Refusal {
     #[error(
         "the database follows the escrow on chain {stored}, but the chain node is of chain \
-         {found}; point --rpc-url at chain {stored}, or use another --database"
+         {found}; point --rpc-url at chain {stored}, or use another --store"
     )]
     OtherChain { stored: u64, found: u64 },
     #[error(
         "the chain node's chain {chain_id} starts with block {found}, that of the database with \
-         {stored}: the chain was started anew; use a new --database"
+         {stored}: the chain was started anew; use a new --store"
     )]
     OtherGenesis { chain_id: u64, stored: B256, found: B256 },
     #[error(
         "the database follows the escrow {stored}, not {asked}; set --escrow to {stored}, or use \
-         another --database"
+         another --store"
     )]
     OtherEscrow { stored: Address, asked: Address },
     #[error(
@@ -48,7 +48,7 @@ pub enum Refusal {
     NoGenesis,
     #[error(
         "the deployment block of {escrow} cannot be found, the chain node keeps no old state \
-         ({reason}); give it as --deploy-block"
+         ({reason}); set RNDR__CHAIN__DEPLOY_BLOCK"
     )]
     DeployBlockUnknown { escrow: Address, reason: String },
 }

@@ -23,9 +23,9 @@ use follow::{Found, Next, Probe, Span, Stop, View, Wait};
 /// Blocks above finalized taken in a row before the heads are asked for again: a long catch-up
 /// must notice that the chain moved on.
 const BLOCKS_PER_LOOK: u64 = 32;
-/// Longest pause between looks at a chain node that is away; it is back within seconds of its
-/// return.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Pauses while the chain node is away or contradicts itself: they double up to the longest,
+/// which is how late its return is noticed.
+const FAILURE_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 /// Where to read, and what to follow.
 #[derive(Debug, Clone)]
@@ -97,30 +97,37 @@ async fn follow_until<C: Chain>(
     wake: &Notify,
 ) -> Result<(), Error> {
     let mut follower: Option<Follower<'_, C>> = None;
-    let mut pause = config.poll;
+    let (shortest, longest) = FAILURE_PAUSES;
+    let mut failure_pause = shortest;
     // Without end: it follows a chain.
     loop {
         let looked = match &mut follower {
             Some(follower) => follower.look().await,
             None => start(chain, config, store, &mut follower).await,
         };
-        match looked {
+        let pause = match looked {
             Ok(Looked::Moved) => {
-                pause = config.poll;
+                failure_pause = shortest;
                 continue;
             }
-            Ok(Looked::Idle) => pause = config.poll,
+            Ok(Looked::Idle) => {
+                failure_pause = shortest;
+                config.poll
+            }
+            Ok(Looked::Unclear) => config.poll.min(shortest),
             Err(error) if error.is_transient() => {
                 tracing::warn!(%error, "indexer waits and tries again");
                 // Whoever answers next is asked first which chain it is.
                 follower = follower.map(|f| Follower { identity_known: false, ..f });
-                pause = (pause * 2).min(LONGEST_PAUSE).max(config.poll);
+                let pause = failure_pause;
+                failure_pause = (failure_pause * 2).min(longest);
+                pause
             }
             Err(error) => {
                 tracing::error!(%error, "indexer stops");
                 return Err(error);
             }
-        }
+        };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = wake.notified() => {}
@@ -144,6 +151,8 @@ pub enum Looked {
     Moved,
     /// Nothing to do until the chain moves.
     Idle,
+    /// The chain moved during the look, or two servers answered: look again soon.
+    Unclear,
 }
 
 /// Keeps one store in step with one chain.
@@ -345,7 +354,10 @@ impl<'a, C: Chain> Follower<'a, C> {
             }
             self.waiting = Some(wait);
         }
-        Looked::Idle
+        match wait {
+            Wait::Unclear => Looked::Unclear,
+            Wait::AtHead | Wait::BeforeDeployment | Wait::HeadBehind => Looked::Idle,
+        }
     }
 }
 

@@ -64,7 +64,7 @@ async fn settle(follower: &mut Follower<'_, Memory>) -> Result<(), Error> {
     for _ in 0..MOST_LOOKS {
         match follower.look().await {
             Ok(Looked::Moved) => idle = 0,
-            Ok(Looked::Idle) => idle += 1,
+            Ok(Looked::Idle | Looked::Unclear) => idle += 1,
             Err(error) if error.is_transient() => idle = 0,
             Err(error) => return Err(error),
         }
@@ -200,7 +200,7 @@ async fn a_chain_started_anew_is_refused_at_start_and_while_following() {
     let error = settle(&mut follower).await.unwrap_err();
     assert!(matches!(error, Error::Identity(Refusal::OtherGenesis { .. })), "{error}");
     let error = Follower::start(&chain, &config(), &live).await.err().unwrap();
-    assert!(error.to_string().contains("use a new --database"), "{error}");
+    assert!(error.to_string().contains("use a new --store"), "{error}");
     assert_eq!(format!("{before:?}"), format!("{:?}", all_rows(&live).await));
 }
 
