@@ -7,5 +7,7 @@ mod world;
 mod stories {
     mod audit;
     mod faults;
+    mod nodes;
     mod reorg;
+    mod sender;
 }

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub mod anvil;
 pub mod database;
 pub mod deals;
+pub mod studio;
 
 use anvil::{Anvil, Options};
 use database::Database;
