@@ -41,3 +41,6 @@ pub(crate) async fn migrate(pool: &Pool) -> Result<()> {
     }
     tx.commit().await
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,3 +77,6 @@ fn key(hash: B256) -> Key {
     let name = hex::encode(hash);
     Key::from(format!("{}/{name}", &name[..2]))
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,3 +54,6 @@ fn scene_from(row: &Row) -> Result<Scene> {
         created_at: row.get("created_at")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,3 +113,6 @@ fn quote_from(row: &Row) -> Result<Quote> {
         created_at: row.get("created_at")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

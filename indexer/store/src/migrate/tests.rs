@@ -1,0 +1,102 @@
+//! Tests of migrate.rs and of how databases are opened.
+
+use super::*;
+use crate::Store;
+use crate::testing::{child, on_both, step};
+
+#[tokio::test]
+async fn many_may_open_a_fresh_database_at_once() {
+    for _ in 0..3 {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("store.db").display());
+        let opening = (0..8).map(|_| {
+            let (url, objects) = (url.clone(), folder.path().join("objects"));
+            tokio::spawn(async move { Store::open(&url, &objects).await })
+        });
+        for opened in futures::future::join_all(opening).await {
+            opened.unwrap().unwrap();
+        }
+    }
+    on_both(|world| async move {
+        world.tamper("DROP TABLE outbox_transactions").await;
+        world.tamper("DROP TABLE outbox").await;
+        world.tamper("DELETE FROM migrations WHERE version > 3").await;
+        let stores = futures::future::join_all((0..5).map(|_| world.again())).await;
+        assert!(stores.iter().all(Result::is_ok));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_of_another_release_is_refused() {
+    on_both(|world| async move {
+        world.again().await.unwrap();
+        let newer = if world.is_sqlite() {
+            "INSERT INTO migrations (version, hash) VALUES (4, zeroblob(32))"
+        } else {
+            "INSERT INTO migrations (version, hash) VALUES (4, decode(repeat('00', 32), 'hex'))"
+        };
+        world.tamper(newer).await;
+        let error = world.again().await.err().unwrap();
+        assert!(matches!(error, Error::Migration { version: 4 }), "{error}");
+        world.tamper("DELETE FROM migrations WHERE version <> 2").await;
+        let error = world.again().await.err().unwrap();
+        assert!(matches!(error, Error::Migration { version: 2 }), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_opening_again() {
+    on_both(|world| async move {
+        let block = child(None, 0);
+        world.store.chain_writer().extend(&step(&block, vec![])).await.unwrap();
+        world.store.close().await;
+        let again = world.again().await.unwrap();
+        assert_eq!(again.reader().tip().await.unwrap(), Some(block));
+        again.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sqlite_is_durable_and_holds_columns_to_their_types() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("store.db").display());
+    let store = Store::open(&url, folder.path()).await.unwrap();
+    let Pool::Sqlite { writer, readers } = &store.pool else { panic!("sqlite") };
+    for (pragma, value) in [
+        ("PRAGMA journal_mode", "wal"),
+        ("PRAGMA synchronous", "2"),
+        ("PRAGMA foreign_keys", "1"),
+        ("PRAGMA busy_timeout", "5000"),
+    ] {
+        let row = sqlx::query(pragma).fetch_one(writer).await.unwrap();
+        let number = sqlx::Row::try_get::<i64, _>(&row, 0).map(|n| n.to_string());
+        let text = number.or_else(|_| sqlx::Row::try_get::<String, _>(&row, 0)).unwrap();
+        assert_eq!(text, value, "{pragma}");
+    }
+    let sql = "INSERT INTO reorgs VALUES ('x', 1, 1, x'', 1, x'')";
+    let error = sqlx::query(sql).execute(writer).await.unwrap_err().to_string();
+    assert!(error.contains("cannot store TEXT value in INTEGER column"), "{error}");
+    let error = sqlx::query("DELETE FROM blocks").execute(readers).await.unwrap_err().to_string();
+    assert!(error.contains("readonly"), "{error}");
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE \
+               '%STRICT, WITHOUT ROWID'";
+    let loose: i64 = sqlx::query_scalar(sql).fetch_one(writer).await.unwrap();
+    assert_eq!(loose, 0);
+}
+
+#[tokio::test]
+async fn a_url_of_no_database_says_what_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in ["mysql://a:secret@b/c", "store.db", "sqlite::memory:", "sqlite:a?mode=memory", ""] {
+        let error = Store::open(url, folder.path()).await.err().unwrap();
+        assert!(matches!(error, Error::Url(_)), "{url}: {error}");
+        assert!(!error.to_string().contains("secret"));
+    }
+    let refused = "postgres://someone:secret@127.0.0.1:1/none";
+    let error = Store::open(refused, folder.path()).await.err().unwrap();
+    assert!(error.is_transient(), "{error}");
+    assert!(!error.to_string().contains("secret"), "{error}");
+}
