@@ -142,11 +142,7 @@ impl Pool {
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
-        let shown = || match url.rsplit_once('@') {
-            Some((_, place)) => format!("postgres://...@{place}"),
-            None => url.to_owned(),
-        };
-        let failed = |e| Error::Open { url: shown(), source: Box::new(e) };
+        let failed = |e| Error::Open { url: shown(url), source: Box::new(e) };
         let options = PgConnectOptions::from_str(url).map_err(failed)?.options([
             ("statement_timeout", PG_STATEMENT_MS),
             ("idle_in_transaction_session_timeout", PG_STATEMENT_MS),
@@ -302,6 +298,13 @@ impl Tx {
     }
 }
 
+/// Where a Postgres URL leads, without the user, password and options in it.
+fn shown(url: &str) -> String {
+    let place = url.split('?').next().unwrap_or_default();
+    let place = place.rsplit_once('@').or_else(|| place.split_once("://"));
+    format!("postgres://{}", place.map_or("", |(_, place)| place))
+}
+
 pub(crate) async fn make_folder(path: &Path) -> Result<()> {
     let made = tokio::fs::create_dir_all(path).await;
     made.map_err(|source| Error::Folder { path: path.display().to_string(), source })
@@ -340,5 +343,28 @@ pub(crate) fn postgres_cell(row: &PgRow, column: &str) -> Result<Cell, sqlx::Err
         "TEXT" => Ok(Cell::Text(row.try_get(column)?)),
         "BYTEA" => Ok(Cell::Bytes(row.try_get(column)?)),
         other => Ok(Cell::Other(other.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_url_holds_no_secret() {
+        let shown_as = "postgres://db.example:5432/rndr";
+        for url in [
+            "postgres://a:secret@db.example:5432/rndr",
+            "postgresql://a:sec@ret@db.example:5432/rndr?password=secret",
+            "postgres://db.example:5432/rndr?sslmode=require&password=secret",
+        ] {
+            assert_eq!(shown(url), shown_as);
+        }
+    }
+
+    #[test]
+    fn placeholders_count_on() {
+        assert_eq!(placeholders(3, 2), "($3, $4)");
+        assert_eq!(placeholders(1, 1), "($1)");
     }
 }

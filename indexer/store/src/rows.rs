@@ -53,3 +53,6 @@ impl Reader {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

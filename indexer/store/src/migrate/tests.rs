@@ -18,11 +18,14 @@ async fn many_may_open_a_fresh_database_at_once() {
         }
     }
     on_both(|world| async move {
-        world.tamper("DROP TABLE outbox_transactions").await;
-        world.tamper("DROP TABLE outbox").await;
-        world.tamper("DELETE FROM migrations WHERE version > 3").await;
+        if world.is_sqlite() {
+            return;
+        }
+        world.tamper("DROP SCHEMA public CASCADE").await;
+        world.tamper("CREATE SCHEMA public").await;
         let stores = futures::future::join_all((0..5).map(|_| world.again())).await;
         assert!(stores.iter().all(Result::is_ok));
+        assert_eq!(world.store.reader().tip().await.unwrap(), None);
     })
     .await;
 }
@@ -95,8 +98,4 @@ async fn a_url_of_no_database_says_what_to_write() {
         assert!(matches!(error, Error::Url(_)), "{url}: {error}");
         assert!(!error.to_string().contains("secret"));
     }
-    let refused = "postgres://someone:secret@127.0.0.1:1/none";
-    let error = Store::open(refused, folder.path()).await.err().unwrap();
-    assert!(error.is_transient(), "{error}");
-    assert!(!error.to_string().contains("secret"), "{error}");
 }
