@@ -12,6 +12,7 @@ use crate::chain::{Chain, ChainError, ChainLog, Header, Rpc};
 use crate::{Config, Error, Follower, Looked};
 
 mod books;
+mod claims;
 mod rows;
 mod storage;
 
@@ -42,10 +43,7 @@ pub struct Difference {
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { table, row, column, log, expected, found } = self;
-        write!(
-            f,
-            "table {table}, row {row}, column {column}: {found}, but the chain says {expected}"
-        )?;
+        write!(f, "table {table}, row {row}, column {column} is {found}, should be {expected}")?;
         match log {
             Some((block, log_index)) => write!(f, " (block {block} log {log_index})"),
             None => Ok(()),
@@ -164,6 +162,7 @@ pub(crate) async fn replay_on<C: Chain>(
     if let Some((reader, stored, stored_tip)) = &audited {
         compare_escrow(chain, &escrow, stored, &mut found).await?;
         rows::compare(chain, &replayed, reader, &escrow, last, &mut found).await?;
+        claims::compare(&replayed, reader, &escrow, &mut found).await?;
         found.same(
             &Place::new("blocks", format!("block {last}")),
             "hash",

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use alloy::primitives::U256;
+use alloy::consensus::{Transaction, TxEnvelope};
+use alloy::eips::eip2718::Decodable2718;
+use alloy::primitives::{Bytes, U256, keccak256};
 use contracts::{Amount, RenderEscrow};
 use indexer::audit::{Difference, Report};
-use store::Store;
+use store::{
+    Action, IntakeOrder, Lease, LeaseState, LotDraft, Node, Quote, ReceiptRow, SentTx, Spec, Store,
+    WorkWriter,
+};
 
 use crate::world::deals::Deal;
-use crate::world::{RNDR, World, wallet};
+use crate::world::{RNDR, World, hash_of, wallet};
 
 /// Every amount column of the chain's tables.
 const AMOUNTS: [(&str, &str); 15] = [
@@ -195,4 +200,120 @@ async fn a_database_that_is_empty_or_of_another_escrow_is_refused() {
     assert!(error.contains("set --escrow to"), "{error}");
     let error = world.indexer_as(other, &fresh("c").await).fails().await.to_string();
     assert!(error.contains("is not a RenderEscrow"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_that_no_event_tells_of_are_held_to_their_own_hash() {
+    let world = World::new().await;
+    let payer = world.funded("payer", 200 * RNDR).await;
+    world.deposit(&payer, 60 * RNDR).await;
+    let (opened, unopened) =
+        (Deal::new(&world, &payer, 1).await, Deal::new(&world, &payer, 2).await);
+    opened.open(&world).await;
+    let store = indexed(&world).await;
+    hand_in(&world, &store, &[&opened, &unopened]).await;
+    assert_clean(&world.audit(&store).await);
+
+    let changes = [
+        ("orders", "cap", "UPDATE orders SET cap = max_unit_price"),
+        ("orders", "job_id", "UPDATE orders SET max_unit_price = cap"),
+        ("quotes", "cap", "UPDATE quotes SET cap = unit_price"),
+        ("quotes", "unit_price", "UPDATE quotes SET unit_price = cap"),
+        ("quotes", "quote_hash", "UPDATE quotes SET canonical = canonical || ' '"),
+        ("specs", "spec_hash", "UPDATE specs SET canonical = canonical || ' '"),
+        ("lot_drafts", "lot_hash", "UPDATE lot_drafts SET word = word + 1"),
+        ("outbox_transactions", "nonce", "UPDATE outbox_transactions SET nonce = nonce + 1"),
+        ("outbox_transactions", "max_fee", "UPDATE outbox_transactions SET max_fee = '%'"),
+    ];
+    for (table, column, sql) in changes {
+        let copy = copied(&world, &store).await;
+        hand_in(&world, &copy.0, &[&opened, &unopened]).await;
+        let sql = sql.replace('%', &format!("{:039}", 7));
+        assert!(copy.1.tamper(sql.clone()).await > 0, "{sql}");
+        let report = world.audit(&copy.0).await;
+        let named = |d: &Difference| (d.table, d.column.as_str()) == (table, column);
+        assert!(report.differences.iter().any(named), "{sql}: {:?}", report.differences);
+        assert!(report.differences.iter().all(|d| d.table == table), "{:?}", report.differences);
+    }
+}
+
+/// What API and settler would have stored of these deals.
+async fn hand_in(world: &World, store: &Store, deals: &[&Deal]) {
+    let (intake, work, created_at) = (store.intake(), store.work(), 1_700_000_000);
+    let canonical = r#"{"engine":"povray"}"#.to_owned();
+    let spec_hash = keccak256(&canonical);
+    intake.put_spec(&Spec { spec_hash, canonical, created_at }).await.unwrap();
+    let (unit_price, cap) = (Amount::from(5u64), Amount::from(50u64));
+    let canonical = format!(r#"{{"cap":"{cap}","unit_price":"{unit_price}"}}"#);
+    let (quote_hash, expires_at) = (keccak256(&canonical), created_at);
+    let quote = Quote { quote_hash, spec_hash, canonical, unit_price, cap, expires_at, created_at };
+    intake.put_quote(&quote).await.unwrap();
+    for deal in deals {
+        let (job_id, order) = (deal.job_id, deal.order.clone());
+        let (signature, name) = (None, "a job".to_owned());
+        let order = IntakeOrder { job_id, order, signature, name, created_at };
+        intake.put_order(&order).await.unwrap();
+    }
+    draft(&work, deals[0], created_at).await;
+    let calldata = Bytes::from_static(&[1, 2, 3]);
+    let job_id = deals[0].job_id;
+    let intent = work.put_intent(Action::Close, job_id, job_id, calldata, created_at).await;
+    let close = RenderEscrow::closeCall { order: deals[0].order.to_sol() };
+    let raw = world.sign(&deals[0].payer, world.escrow, close).await;
+    let signed = TxEnvelope::decode_2718_exact(&raw).unwrap();
+    work.put_transaction(&SentTx {
+        tx_hash: keccak256(&raw),
+        intent_id: intent.unwrap().unwrap().intent_id,
+        sender: deals[0].payer.address(),
+        nonce: signed.nonce(),
+        max_fee: signed.max_fee_per_gas(),
+        raw,
+        signed_at: created_at,
+    })
+    .await
+    .unwrap();
+}
+
+/// An accepted lot of one unit.
+async fn draft(work: &WorkWriter, deal: &Deal, accepted_at: i64) {
+    let (node, job_id, lot) = (deal.node, deal.job_id, deal.work(&[0], 9, true).lot);
+    let (registered_at, seen_at) = (accepted_at, accepted_at);
+    let token_hash = hash_of(1);
+    let node_row = Node { node, token_hash, registered_at, seen_at, backends: vec![] };
+    work.register_node(&node_row).await.unwrap();
+    let lease_id = "lease".to_owned();
+    let lease = Lease {
+        lease_id: lease_id.clone(),
+        job_id,
+        node,
+        state: LeaseState::Active,
+        taken_at: accepted_at,
+        expires_at: accepted_at + 60,
+        problem: None,
+    };
+    assert!(work.take_lease(&lease, &[(0, 0)]).await.unwrap());
+    let lot_hash = deal.lot_hash(&lot);
+    let receipt = ReceiptRow {
+        job_id,
+        unit: 0,
+        attempt: 0,
+        node,
+        output_hash: hash_of(2),
+        preview_hash: hash_of(3),
+        key_commit: lot.key_commit,
+        started_at: accepted_at,
+        finished_at: accepted_at,
+        signature: Bytes::from_static(&[1; 65]),
+        lot_hash,
+        pixel_root: hash_of(4),
+        file_root: hash_of(5),
+        file_name: "a_0001.png".into(),
+        opened_hash: hash_of(6),
+        stored_hash: hash_of(7),
+        stored_size: 1,
+        preview_object: hash_of(8),
+    };
+    let (acceptance, lot_key) = (Bytes::from_static(&[1; 65]), None);
+    let draft = LotDraft { lot_hash, job_id, lease_id, lot, acceptance, lot_key, accepted_at };
+    work.accept_lot(&draft, &[receipt]).await.unwrap();
 }

@@ -188,6 +188,12 @@ impl IntakeWriter {
 }
 
 impl Reader {
+    /// A page of all orders handed in, by job; the first one comes after the zero id.
+    pub async fn orders_after(&self, after: JobId, limit: u32) -> Result<Vec<IntakeOrder>> {
+        let sql = select_orders!("WHERE o.job_id > $1 ORDER BY o.job_id LIMIT $2");
+        self.pool.all(sql, values![after, limit]).await?.iter().map(intake_order_from).collect()
+    }
+
     pub async fn order(&self, job_id: JobId) -> Result<Option<IntakeOrder>> {
         let row = self.pool.one(select_orders!("WHERE o.job_id = $1"), values![job_id]).await?;
         row.as_ref().map(intake_order_from).transpose()

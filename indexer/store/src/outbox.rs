@@ -201,6 +201,12 @@ impl WorkWriter {
 }
 
 impl Reader {
+    /// A page of all signed transactions, by hash; the first one comes after the zero hash.
+    pub async fn transactions_after(&self, after: B256, limit: u32) -> Result<Vec<SentTx>> {
+        let sql = select_transactions!("WHERE tx_hash > $1 ORDER BY tx_hash LIMIT $2");
+        self.pool.all(sql, values![after, limit]).await?.iter().map(transaction_from).collect()
+    }
+
     /// Intents in any of these states, oldest first.
     pub async fn intents(&self, states: &[IntentState]) -> Result<Vec<Intent>> {
         if states.is_empty() {

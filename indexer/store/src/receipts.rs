@@ -150,6 +150,12 @@ async fn check_delivery(
 }
 
 impl Reader {
+    /// A page of all accepted lots, by hash; the first one comes after the zero hash.
+    pub async fn lot_drafts_after(&self, after: B256, limit: u32) -> Result<Vec<LotDraft>> {
+        let sql = select_drafts!("WHERE l.lot_hash > $1 ORDER BY l.lot_hash LIMIT $2");
+        self.pool.all(sql, values![after, limit]).await?.iter().map(draft_from).collect()
+    }
+
     /// The receipts of a job, by unit and attempt.
     pub async fn receipts_of_job(&self, job_id: JobId) -> Result<Vec<ReceiptRow>> {
         let sql = select_receipts!("WHERE job_id = $1 ORDER BY unit, attempt");

@@ -87,6 +87,20 @@ impl Reader {
         let row = self.pool.one(SELECT_QUOTE, values![quote_hash]).await?;
         row.as_ref().map(quote_from).transpose()
     }
+
+    /// A page of all specs, by hash; the first one comes after the zero hash.
+    pub async fn specs_after(&self, after: B256, limit: u32) -> Result<Vec<Spec>> {
+        let sql = "SELECT spec_hash, canonical, created_at FROM specs WHERE spec_hash > $1 \
+                   ORDER BY spec_hash LIMIT $2";
+        self.pool.all(sql, values![after, limit]).await?.iter().map(spec_from).collect()
+    }
+
+    /// A page of all quotes, by hash; the first one comes after the zero hash.
+    pub async fn quotes_after(&self, after: B256, limit: u32) -> Result<Vec<Quote>> {
+        let sql = "SELECT quote_hash, spec_hash, canonical, unit_price, cap, expires_at, \
+                   created_at FROM quotes WHERE quote_hash > $1 ORDER BY quote_hash LIMIT $2";
+        self.pool.all(sql, values![after, limit]).await?.iter().map(quote_from).collect()
+    }
 }
 
 /// What a put answers when its key is there: false for the same content, else a conflict.
