@@ -9,5 +9,6 @@ mod stories {
     mod faults;
     mod nodes;
     mod reorg;
+    mod restart;
     mod sender;
 }

@@ -106,7 +106,7 @@ pub trait Chain: Send + Sync {
 #[derive(Clone)]
 pub struct Rpc {
     provider: RootProvider,
-    /// Kept out of every message: addresses of nodes carry keys.
+    /// The address as errors show it, to be kept out of them: addresses of nodes carry keys.
     secret_url: String,
     host: String,
 }
@@ -131,7 +131,12 @@ impl Rpc {
             return Err(bad("it must start with http:// or https://".into()));
         }
         let host = parsed.host_str().unwrap_or("the chain node").to_owned();
-        let secret_url = parsed.to_string();
+        let mut shown = parsed.clone();
+        // Errors show the address without them; an address that cannot have them is shown whole.
+        if shown.set_username("").is_ok() && shown.set_password(None).is_ok() {
+            shown.set_fragment(None);
+        }
+        let secret_url = shown.to_string();
         let provider = ProviderBuilder::default().connect_http(parsed);
         Ok(Self { provider, secret_url, host })
     }
@@ -308,4 +313,30 @@ async fn listen(ws_url: &str, wake: &Notify) -> Result<(), &'static str> {
         wake.notify_one();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_node_that_is_away_is_named_without_the_key_in_its_address() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let rpc = Rpc::new(&format!("http://user:pass@127.0.0.1:{port}/v2/a-secret-key")).unwrap();
+        let error = rpc.chain_id().await.unwrap_err();
+        assert!(matches!(error, ChainError::Transport { .. }) && error.is_transient());
+        let text = error.to_string();
+        assert!(text.contains("eth_chainId") && text.contains("127.0.0.1"), "{text}");
+        assert!(!text.contains("a-secret-key") && !text.contains("pass"), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_an_example() {
+        for url in ["", "127.0.0.1:8545", "ws://127.0.0.1:8545", "file:///etc/passwd"] {
+            let error = Rpc::new(url).err().unwrap();
+            assert!(!error.is_transient());
+            assert!(error.to_string().contains("http://127.0.0.1:8545"), "{error}");
+        }
+    }
 }

@@ -41,3 +41,41 @@ pub fn leaf(row: &EventRow) -> B256 {
     hash.update(&log.data);
     hash.finalize()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::event::{Closed, Event};
+
+    fn row(log_index: u64, job_seq: u32) -> EventRow {
+        let event = Event::Closed(Closed { job_id: B256::repeat_byte(1), job_seq });
+        EventRow { block: 7, log_index, tx_hash: B256::repeat_byte(2), event }
+    }
+
+    #[test]
+    fn every_part_of_a_block_moves_the_digest() {
+        let start = seed(1, B256::repeat_byte(3), Address::repeat_byte(4));
+        let hash = B256::repeat_byte(5);
+        let rows = [row(0, 1), row(1, 2)];
+        let expected = next(start, hash, &rows);
+        let others = [
+            next(seed(2, B256::repeat_byte(3), Address::repeat_byte(4)), hash, &rows),
+            next(seed(1, B256::repeat_byte(4), Address::repeat_byte(4)), hash, &rows),
+            next(seed(1, B256::repeat_byte(3), Address::repeat_byte(5)), hash, &rows),
+            next(start, B256::repeat_byte(6), &rows),
+            next(start, hash, &[row(0, 1)]),
+            next(start, hash, &[row(1, 2), row(0, 1)]),
+            next(start, hash, &[row(0, 1), row(2, 2)]),
+            next(start, hash, &[row(0, 1), row(1, 3)]),
+            next(start, hash, &[row(0, 1), EventRow { tx_hash: hash, ..row(1, 2) }]),
+        ];
+        assert!(others.iter().all(|other| *other != expected), "{others:?}");
+        assert_eq!(next(start, hash, &rows), expected);
+    }
+
+    #[test]
+    fn a_block_without_events_moves_nothing() {
+        let start = seed(1, B256::ZERO, Address::ZERO);
+        assert_eq!(next(start, B256::repeat_byte(5), &[]), start);
+    }
+}
