@@ -69,6 +69,12 @@ impl Door {
         let (waiting, uploads) = (Semaphore::new(MAX_WAITING), Semaphore::new(MAX_UPLOADS));
         Self { store, specs, leases, notary, wake, stop, waiting, uploads }
     }
+
+    /// Units came free, or were used up: waiting nodes look again.
+    async fn changed(&self) {
+        self.leases.forget().await;
+        self.wake.notify_waiters();
+    }
 }
 
 type Shared = State<Arc<Door>>;
@@ -331,7 +337,7 @@ async fn deliver(
     let lease = lease_of(&door, &node, &lease_id).await?;
     let job_id = lease.job_id;
     let answer = door.notary.accept(&door.store, &door.specs, &lease, delivery, crate::now()).await;
-    door.wake.notify_waiters();
+    door.changed().await;
     match answer {
         Ok(accepted) => {
             tracing::info!(%job_id, lease_id, lot_hash = %accepted.lot_hash, "lot accepted");
@@ -340,6 +346,7 @@ async fn deliver(
         Err(refusal) => {
             tracing::warn!(%job_id, lease_id, node = %node.node, %refusal, "delivery refused");
             fail_refused(&door, &lease, &refusal).await?;
+            door.changed().await;
             Err(Refused::Delivery(refusal))
         }
     }
@@ -373,7 +380,7 @@ async fn fail(
     }
     door.store.work().fail_lease(&lease_id, &problem, &blamed).await?;
     tracing::warn!(job_id = %lease.job_id, lease_id, node = %node.node, problem, "lease failed");
-    door.wake.notify_waiters();
+    door.changed().await;
     Ok(StatusCode::NO_CONTENT)
 }
 

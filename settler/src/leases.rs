@@ -1,6 +1,7 @@
 //! Reads what the queue needs from the store, and leases what it picks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use alloy::primitives::{Address, hex, keccak256};
 use contracts::Amount;
@@ -9,6 +10,7 @@ use store::{
     Attempt, JobOrder, JobState, Lease, LeaseState, LotDraft, LotRow, LotState, Node, Store,
 };
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::node::{LeaseOffer, Manifest, UnitTask};
 use crate::queue::{self, Asking, Job, Pick};
@@ -16,6 +18,8 @@ use crate::terms::{self, JobTerms, Specs, TermsError};
 
 /// A node renews this many times within a lease, so that two lost requests cost nothing.
 const RENEWALS: i64 = 3;
+/// How old a look at the open work may be: far below what rendering takes.
+const BOARD_AGE: Duration = Duration::from_millis(300);
 
 /// Hands out leases; one at a time, so that two nodes never race for the same units.
 pub struct Leases {
@@ -26,7 +30,16 @@ pub struct Leases {
     pub chain_id: u64,
     pub lease_seconds: i64,
     pub sealed: bool,
-    turn: Mutex<()>,
+    /// Held while a lease is taken.
+    board: Mutex<Option<Board>>,
+}
+
+/// All open work as it was read a moment ago: many waiting nodes share one look.
+struct Board {
+    read_at: Instant,
+    mined_at: i64,
+    nodes: Vec<Node>,
+    open: Vec<Work>,
 }
 
 /// One open job, read whole.
@@ -49,34 +62,52 @@ impl Leases {
         lease_seconds: i64,
         sealed: bool,
     ) -> Self {
-        let turn = Mutex::new(());
-        Self { store, specs, settler, escrow, chain_id, lease_seconds, sealed, turn }
+        let board = Mutex::new(None);
+        Self { store, specs, settler, escrow, chain_id, lease_seconds, sealed, board }
     }
 
     /// The next lease for this node, taken in its name; None when there is nothing for it now.
     pub async fn offer(&self, node: &Node, wall: i64) -> Result<Option<LeaseOffer>, TermsError> {
-        let _turn = self.turn.lock().await;
-        let reader = self.store.reader();
+        let mut board = self.board.lock().await;
+        let fresh = board.take().filter(|board| board.read_at.elapsed() < BOARD_AGE);
+        let read = match fresh {
+            Some(read) => read,
+            None => self.read().await?,
+        };
         // The chain judges by its own time; the later clock of the two is the careful one.
-        let now = reader.tip().await?.map_or(wall, |tip| tip.mined_at.max(wall));
-        let mut open = Vec::new();
-        for (order, state) in reader.open_jobs(self.settler).await? {
-            open.push(self.work(order, state).await?);
-        }
-        let nodes = reader.nodes().await?;
+        let now = read.mined_at.max(wall);
         let (settler, lease_seconds) = (self.settler, self.lease_seconds);
-        let asking = Asking { node, nodes: &nodes, settler, now, lease_seconds };
-        let jobs: Vec<Job<'_>> = open.iter().map(Work::as_job).collect();
-        let pick = match queue::next(&jobs, &asking) {
-            Ok(pick) => pick,
+        let asking = Asking { node, nodes: &read.nodes, settler, now, lease_seconds };
+        let jobs: Vec<Job<'_>> = read.open.iter().map(Work::as_job).collect();
+        match queue::next(&jobs, &asking) {
+            // What was read is used up by the lease: the next one reads again.
+            Ok(pick) => self.take(node, pick, wall).await,
             Err(refusals) => {
                 for (job_id, reason) in refusals {
                     tracing::debug!(%job_id, node = %node.node, %reason, "nothing for this node");
                 }
-                return Ok(None);
+                *board = Some(read);
+                Ok(None)
             }
-        };
-        self.take(node, pick, wall).await
+        }
+    }
+
+    /// Something changed that a waiting node should see at once.
+    pub async fn forget(&self) {
+        *self.board.lock().await = None;
+    }
+
+    async fn read(&self) -> Result<Board, TermsError> {
+        let read_at = Instant::now();
+        let reader = self.store.reader();
+        let mined_at = reader.tip().await?.map_or(0, |tip| tip.mined_at);
+        let mut open = Vec::new();
+        for (order, state) in reader.open_jobs(self.settler).await? {
+            if !state.closed {
+                open.push(self.work(order, state).await?);
+            }
+        }
+        Ok(Board { read_at, mined_at, nodes: reader.nodes().await?, open })
     }
 
     async fn work(&self, order: JobOrder, state: JobState) -> Result<Work, TermsError> {

@@ -38,7 +38,7 @@ use alloy::primitives::{Address, hex};
 use contracts::order;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
-use store::{Escrow, Store};
+use store::{Escrow, Lease, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -260,7 +260,7 @@ async fn expire(
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     loop {
-        let over = store.work().expire_leases(now()).await;
+        let over = expire_due(store, now()).await;
         for lease in settle_round(over.map_err(Error::from))?.unwrap_or_default() {
             let (job_id, lease_id) = (lease.job_id, lease.lease_id);
             tracing::warn!(%job_id, lease_id, node = %lease.node, "lease expired");
@@ -270,6 +270,15 @@ async fn expire(
             return Ok(());
         }
     }
+}
+
+/// Writes only when there is something to end: there is one writer, and others wait for it.
+async fn expire_due(store: &Store, now: i64) -> Result<Vec<Lease>, store::Error> {
+    let active = store.reader().active_leases().await?;
+    if active.iter().all(|lease| lease.expires_at > now) {
+        return Ok(Vec::new());
+    }
+    store.work().expire_leases(now).await
 }
 
 async fn pay_rounds(
