@@ -14,6 +14,7 @@ pub mod signing;
 pub mod spec;
 pub mod text;
 pub mod units;
+pub mod urls;
 
 pub use amount::{Amount, AmountError};
 pub use event::Event;

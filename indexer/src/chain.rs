@@ -10,6 +10,7 @@ use alloy::providers::{Provider, ProviderBuilder, RootProvider, WsConnect};
 use alloy::rpc::types::{Filter, TransactionRequest};
 use alloy::transports::{RpcError, TransportError};
 use backon::{ExponentialBuilder, Retryable};
+use contracts::urls::without_keys;
 use serde::Deserialize;
 use store::Tag;
 use tokio::sync::Notify;
@@ -106,9 +107,6 @@ pub trait Chain: Send + Sync {
 #[derive(Clone)]
 pub struct Rpc {
     provider: RootProvider,
-    /// The address as errors show it, to be kept out of them: addresses of nodes carry keys.
-    secret_url: String,
-    host: String,
 }
 
 /// Only what is needed of a block, so that no chain's extra fields can fail the parse.
@@ -130,15 +128,8 @@ impl Rpc {
         if !matches!(parsed.scheme(), "http" | "https") {
             return Err(bad("it must start with http:// or https://".into()));
         }
-        let host = parsed.host_str().unwrap_or("the chain node").to_owned();
-        let mut shown = parsed.clone();
-        // Errors show the address without them; an address that cannot have them is shown whole.
-        if shown.set_username("").is_ok() && shown.set_password(None).is_ok() {
-            shown.set_fragment(None);
-        }
-        let secret_url = shown.to_string();
         let provider = ProviderBuilder::default().connect_http(parsed);
-        Ok(Self { provider, secret_url, host })
+        Ok(Self { provider })
     }
 
     /// One question with its time limit, asked again within limits when it did not get through.
@@ -149,7 +140,7 @@ impl Rpc {
     {
         let once = || async {
             match timeout(CALL_LIMIT, question().into_future()).await {
-                Ok(answer) => answer.map_err(|e| self.problem(call, &e)),
+                Ok(answer) => answer.map_err(|e| problem(call, &e)),
                 Err(_) => Err(ChainError::Timeout { call }),
             }
         };
@@ -159,41 +150,6 @@ impl Rpc {
             .with_max_times(TRIES - 1)
             .with_jitter();
         once.retry(pauses).when(ChainError::is_transient).await
-    }
-
-    fn problem(&self, call: &'static str, error: &TransportError) -> ChainError {
-        let reason = self.redacted(error);
-        match error {
-            // A busy node says so in many codes; it has refused the moment, not the question.
-            RpcError::ErrorResp(payload) if payload.is_retry_err() => {
-                ChainError::Transport { call, reason }
-            }
-            RpcError::ErrorResp(_) | RpcError::UnsupportedFeature(_) => {
-                ChainError::Refused { call, reason }
-            }
-            RpcError::NullResp
-            | RpcError::LocalUsageError(_)
-            | RpcError::SerError(_)
-            | RpcError::DeserError { .. }
-            | RpcError::Transport(_) => ChainError::Transport { call, reason },
-        }
-    }
-
-    /// The error with its causes, without the node's address and cut to a readable length.
-    fn redacted(&self, error: &TransportError) -> String {
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        // Ends: each step goes one cause deeper.
-        while let Some(inner) = cause {
-            let said = inner.to_string();
-            if !text.contains(&said) {
-                text = format!("{text}: {said}");
-            }
-            cause = inner.source();
-        }
-        let bare = self.secret_url.trim_end_matches('/');
-        let text = text.replace(&self.secret_url, &self.host).replace(bare, &self.host);
-        text.chars().take(400).collect()
     }
 
     async fn block(&self, call: &'static str, which: String) -> Answer<Option<Header>> {
@@ -208,6 +164,39 @@ impl Rpc {
         let logs = self.ask(call, || self.provider.get_logs(&filter)).await?;
         logs.into_iter().map(|log| ChainLog::read(call, log)).collect()
     }
+}
+
+fn problem(call: &'static str, error: &TransportError) -> ChainError {
+    let reason = reason(error);
+    match error {
+        // A busy node says so in many codes; it has refused the moment, not the question.
+        RpcError::ErrorResp(payload) if payload.is_retry_err() => {
+            ChainError::Transport { call, reason }
+        }
+        RpcError::ErrorResp(_) | RpcError::UnsupportedFeature(_) => {
+            ChainError::Refused { call, reason }
+        }
+        RpcError::NullResp
+        | RpcError::LocalUsageError(_)
+        | RpcError::SerError(_)
+        | RpcError::DeserError { .. }
+        | RpcError::Transport(_) => ChainError::Transport { call, reason },
+    }
+}
+
+/// The error with its causes, without the keys in the node's address, at a readable length.
+fn reason(error: &TransportError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    // Ends: each step goes one cause deeper.
+    while let Some(inner) = cause {
+        let said = inner.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = inner.source();
+    }
+    without_keys(&text).chars().take(400).collect()
 }
 
 impl Header {

@@ -10,6 +10,7 @@ use alloy::providers::{Provider, RootProvider};
 use alloy::rpc::types::TransactionRequest;
 use alloy::transports::{RpcError, TransportErrorKind};
 use contracts::revert::{RevertReason, explain_revert};
+use contracts::urls::without_keys;
 
 use crate::tx::{Fees, Mined};
 
@@ -20,7 +21,7 @@ const GAS_MARGIN_PERCENT: u64 = 30;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
-    #[error("chain server refused {doing}: {source}")]
+    #[error("chain server refused {doing}: {}", without_keys(&source.to_string()))]
     Rpc { doing: &'static str, source: RpcError<TransportErrorKind> },
     #[error("chain server did not answer {doing} within {} s", ANSWER_LIMIT.as_secs())]
     Silent { doing: &'static str },
