@@ -1,0 +1,54 @@
+//! Whose signature it is: an account's own, or a contract wallet's by asking the chain.
+
+use alloy::primitives::{Address, B256, Bytes};
+use contracts::{Order, signing};
+
+use crate::App;
+use crate::edge::eth;
+use crate::error::{Code, Problem};
+
+/// Longest signature taken: contract wallets pack several of 65 bytes with addresses.
+const SIGNATURE_BYTES: usize = 8 * 1024;
+
+/// Who of `accounts` signed `digest`. ECDSA comes first, as in the contract.
+pub async fn signer(
+    app: &App,
+    digest: B256,
+    signature: &Bytes,
+    accounts: &[Address],
+    field: &str,
+) -> Result<Address, Problem> {
+    if signature.len() > SIGNATURE_BYTES {
+        let detail = format!("signature has {} bytes; at most {SIGNATURE_BYTES}", signature.len());
+        return Err(Code::SignatureInvalid.because(detail).at(field));
+    }
+    let recovered = signing::recover(digest, signature);
+    if let Ok(account) = &recovered
+        && accounts.contains(account)
+    {
+        return Ok(*account);
+    }
+    if let Some(rpc_url) = &app.settings.rpc_url {
+        for account in accounts {
+            if eth::signed_by_contract(rpc_url, *account, digest, signature).await? {
+                return Ok(*account);
+            }
+        }
+    }
+    let names: Vec<String> = accounts.iter().map(|account| account.to_checksum(None)).collect();
+    let wanted = names.join(" or ");
+    let detail = match recovered {
+        Ok(account) => {
+            let account = account.to_checksum(None);
+            format!("the signature is {account}'s for digest {digest}; it must be {wanted}'s")
+        }
+        Err(problem) => format!("{problem}; it must be {wanted}'s over digest {digest}"),
+    };
+    Err(Code::SignatureInvalid.because(detail).at(field))
+}
+
+/// The accounts whose word counts for the payer's side.
+pub fn payer_side(order: &Order) -> Vec<Address> {
+    let approver = Some(order.approver).filter(|approver| !approver.is_zero());
+    std::iter::once(order.payer).chain(approver).collect()
+}

@@ -1,0 +1,185 @@
+//! Everything the store knows of one job, read once per request; what status and reviews read.
+
+use std::collections::{BTreeMap, HashMap};
+
+use alloy::primitives::{B256, U256};
+use contracts::spec::ExpandedSpec;
+use contracts::{JobId, Lot, Order, units};
+use store::{
+    Approval, Attempt, CloseRequest, IntakeOrder, JobState, LotDraft, LotState, LotStatus, Quote,
+    Reader, ReceiptRow, Rejection,
+};
+
+use crate::error::{Code, Problem};
+
+/// A lot, accepted by the settler, seen on chain, or both.
+#[derive(Debug, Clone)]
+pub struct KnownLot {
+    pub lot_hash: B256,
+    pub lot: Lot,
+    /// None: not on chain yet.
+    pub chain: Option<LotState>,
+    /// Units that the chain shows as rejected, and those whose rejection is signed and stored.
+    pub refused: U256,
+    /// A stored approval covers it.
+    pub approval_signed: bool,
+}
+
+impl KnownLot {
+    /// Units of the lot that nobody has rejected.
+    pub fn live(&self) -> U256 {
+        self.lot.mask & !self.refused
+    }
+
+    /// Units whose rejection is signed and not on chain yet.
+    pub fn unseen_refusals(&self) -> U256 {
+        let seen = self.chain.as_ref().map_or(U256::ZERO, |chain| chain.rejected);
+        self.refused & !seen
+    }
+
+    /// Whether the chain has paid for or ended the review of this lot.
+    pub fn is_decided(&self) -> bool {
+        self.chain.as_ref().is_some_and(|chain| match chain.status {
+            LotStatus::Committed => false,
+            LotStatus::Approved | LotStatus::Settled | LotStatus::Lapsed | LotStatus::Released => {
+                true
+            }
+        })
+    }
+}
+
+/// One job: the chain's rows, what was handed in, and the work done.
+#[derive(Debug, Clone)]
+pub struct Record {
+    pub job_id: JobId,
+    pub order: Order,
+    /// Block of the opening and the newest snapshot; None: not opened in the index.
+    pub chain: Option<(u64, JobState)>,
+    pub intake: Option<IntakeOrder>,
+    pub quote: Option<Quote>,
+    /// None: the order names a spec that was never quoted here.
+    pub spec: Option<ExpandedSpec>,
+    pub lots: BTreeMap<B256, KnownLot>,
+    /// Attempts of each unit, oldest first.
+    pub attempts: BTreeMap<u32, Vec<Attempt>>,
+    /// By unit and attempt.
+    pub receipts: HashMap<(u32, u32), ReceiptRow>,
+    pub drafts: Vec<LotDraft>,
+    pub approvals: Vec<Approval>,
+    pub rejections: Vec<Rejection>,
+    pub close_request: Option<CloseRequest>,
+}
+
+impl Record {
+    pub async fn load(reader: &Reader, job_id: JobId) -> Result<Self, Problem> {
+        let chain = reader.job(job_id).await?;
+        let intake = reader.order(job_id).await?;
+        let order = match (&chain, &intake) {
+            (Some((opened, _)), _) => opened.order.clone(),
+            (None, Some(intake)) => intake.order.clone(),
+            (None, None) => {
+                let detail = format!("job {job_id} is neither in the index nor handed in here");
+                return Err(Code::JobNotFound.because(detail));
+            }
+        };
+        let spec = reader.spec(order.spec_hash).await?;
+        let mut record = Self {
+            job_id,
+            chain: chain.map(|(opened, state)| (opened.block, state)),
+            intake,
+            quote: reader.quote(order.quote_hash).await?,
+            spec: spec.map(|spec| read_spec(&spec.canonical)).transpose()?,
+            order,
+            lots: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            receipts: HashMap::new(),
+            drafts: reader.lot_drafts_of_job(job_id).await?,
+            approvals: reader.approvals_of_job(job_id).await?,
+            rejections: reader.rejections_of_job(job_id).await?,
+            close_request: reader.close_request(job_id).await?,
+        };
+        for attempt in reader.attempts_of_job(job_id).await? {
+            record.attempts.entry(attempt.unit).or_default().push(attempt);
+        }
+        for attempts in record.attempts.values_mut() {
+            attempts.sort_by_key(|attempt| attempt.attempt);
+        }
+        for receipt in reader.receipts_of_job(job_id).await? {
+            record.receipts.insert((receipt.unit, receipt.attempt), receipt);
+        }
+        let lots = reader.job_lots(job_id).await?;
+        record.know_lots(lots.into_iter().map(|(row, state)| (row.lot, state)).collect());
+        Ok(record)
+    }
+
+    /// Joins the lots of the chain with the drafts and with what payers signed about them.
+    pub fn know_lots(&mut self, on_chain: Vec<(Lot, LotState)>) {
+        let drafts = self.drafts.iter().map(|draft| (draft.lot_hash, &draft.lot, None));
+        let chain = on_chain.iter().map(|(lot, state)| (state.lot_hash, lot, Some(state)));
+        // The chain's rows come last, so they stand where both exist.
+        let all: BTreeMap<B256, KnownLot> = drafts
+            .chain(chain)
+            .map(|(lot_hash, lot, state)| {
+                let chain = state.cloned();
+                let seen = chain.as_ref().map_or(U256::ZERO, |state| state.rejected);
+                let signed = self.rejections.iter().filter(|word| word.lot_hash == lot_hash);
+                let refused = signed.fold(seen, |mask, word| mask | (word.mask & lot.mask));
+                let covers = |word: &Approval| word.lot_hashes.contains(&lot_hash);
+                let approval_signed = self.approvals.iter().any(covers);
+                let lot = lot.clone();
+                (lot_hash, KnownLot { lot_hash, lot, chain, refused, approval_signed })
+            })
+            .collect();
+        self.lots = all;
+    }
+
+    /// The newest attempt at a unit.
+    pub fn newest(&self, unit: u32) -> Option<&Attempt> {
+        self.attempts.get(&unit).and_then(|attempts| attempts.last())
+    }
+
+    /// The lot that the newest delivered attempt at a unit became, else any lot on chain that
+    /// holds the unit (a node can commit by itself, and the work rows may be gone).
+    pub fn lot_of(&self, unit: u32) -> Option<&KnownLot> {
+        self.receipt_of(unit).and_then(|receipt| self.lots.get(&receipt.lot_hash)).or_else(|| {
+            let word = units::word_of(unit);
+            let holds = |lot: &&KnownLot| {
+                lot.lot.word == word && !(lot.live() & units::bit_of(unit)).is_zero()
+            };
+            self.lots.values().filter(|lot| lot.chain.is_some()).find(holds)
+        })
+    }
+
+    /// The receipt of the newest attempt at a unit that was accepted.
+    pub fn receipt_of(&self, unit: u32) -> Option<&ReceiptRow> {
+        let attempts = self.attempts.get(&unit)?;
+        attempts.iter().rev().find_map(|attempt| self.receipts.get(&(unit, attempt.attempt)))
+    }
+
+    /// The lot that paid for a unit.
+    pub fn paid_lot(&self, unit: u32) -> Option<&KnownLot> {
+        let (word, bit) = (units::word_of(unit), units::bit_of(unit));
+        self.lots.values().find(|lot| {
+            let paid = lot.chain.as_ref().map_or(U256::ZERO, |chain| chain.paid);
+            lot.lot.word == word && !(paid & bit).is_zero()
+        })
+    }
+
+    /// The frame of a unit; None when the spec is not known here, or the unit is beyond it.
+    pub fn frame_of(&self, unit: u32) -> Option<i64> {
+        self.spec.as_ref().and_then(|spec| spec.unit_frame(unit))
+    }
+
+    /// Attempts that a unit gets before it is given up.
+    pub fn max_attempts(&self) -> u32 {
+        self.spec.as_ref().map_or(contracts::spec::MAX_ATTEMPTS, |spec| spec.attempts)
+    }
+}
+
+/// A stored spec: it was written by this program, so one that does not read was altered.
+pub fn read_spec(canonical: &str) -> Result<ExpandedSpec, Problem> {
+    serde_json::from_str(canonical).map_err(|error| {
+        tracing::error!(%error, "a stored spec does not read");
+        Code::Internal.because("a stored spec does not read; its row was altered")
+    })
+}

@@ -1,0 +1,147 @@
+//! The route table: every /v1 path and probe, and the OpenAPI document made from it.
+
+pub mod accounts;
+pub mod actions;
+pub mod chain;
+pub mod documents;
+pub mod files;
+pub mod jobs;
+pub mod nodes;
+pub mod orders;
+pub mod quotes;
+pub mod receipts;
+pub mod scenes;
+pub mod units;
+
+use axum::extract::DefaultBodyLimit;
+use serde_json::{Value, json};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::App;
+use crate::archive::MAX_UPLOAD;
+use crate::error::ProblemBody;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "rndr",
+        description = "Escrow, index and settlement for Render (RNDR) jobs: priced work, payloads \
+            to sign, relayed signatures, and indexed state. The chain alone says what is funded, \
+            paid or returned."
+    ),
+    components(schemas(ProblemBody)),
+    tags(
+        (name = "jobs", description = "Price, sign, open, watch, review"),
+        (name = "files", description = "Scenes, previews, finals, receipts"),
+        (name = "accounts", description = "Balances and every movement behind them"),
+        (name = "chain", description = "What the index has seen"),
+        (name = "probes", description = "Is it alive, is it ready"),
+    )
+)]
+struct Document;
+
+pub fn table() -> OpenApiRouter<App> {
+    let uploads = OpenApiRouter::new()
+        .routes(routes!(scenes::upload))
+        .layer(DefaultBodyLimit::max(MAX_UPLOAD));
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(chain::livez))
+        .routes(routes!(chain::readyz))
+        .routes(routes!(chain::chain))
+        .routes(routes!(chain::reorgs))
+        .routes(routes!(chain::contracts))
+        .routes(routes!(nodes::tiers))
+        .routes(routes!(quotes::create))
+        .merge(uploads)
+        .routes(routes!(scenes::show))
+        .routes(routes!(orders::prepare))
+        .routes(routes!(orders::submit, jobs::list))
+        .routes(routes!(jobs::show))
+        .routes(routes!(jobs::order))
+        .routes(routes!(units::units))
+        .routes(routes!(units::lots))
+        .routes(routes!(receipts::receipts))
+        .routes(routes!(files::preview))
+        .routes(routes!(files::output))
+        .routes(routes!(files::outputs))
+        .routes(routes!(actions::approve))
+        .routes(routes!(actions::reject))
+        .routes(routes!(actions::close))
+        .routes(routes!(accounts::show))
+        .routes(routes!(accounts::ledger))
+}
+
+/// The OpenAPI 3.1 document as served at /openapi.json and checked in at api/openapi.json.
+pub fn openapi() -> String {
+    let (_, document) = table().split_for_parts();
+    // The document is built from literals, so it always has a JSON form.
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    for (path, item) in paths.into_iter().flatten() {
+        let operations = item.as_object_mut().into_iter().flatten();
+        for (_, operation) in operations {
+            say_what_all_share(path, operation);
+        }
+    }
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Every path can be refused; every /v1 path takes `min_block`.
+fn say_what_all_share(path: &str, operation: &mut Value) {
+    operation["responses"]["default"] = json!({
+        "description": "Refused; `code` says why and `hint` what to do.",
+        "content": {
+            "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } }
+        }
+    });
+    if path.starts_with("/v1/") {
+        let parameter = json!({
+            "name": "min_block",
+            "in": "query",
+            "required": false,
+            "description": "Wait up to 5 s until this block is indexed (read your own writes); \
+                then 425.",
+            "schema": { "type": "integer", "format": "int64", "minimum": 0 }
+        });
+        match operation.get_mut("parameters").and_then(Value::as_array_mut) {
+            Some(parameters) => parameters.push(parameter),
+            None => operation["parameters"] = json!([parameter]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `UPDATE_OPENAPI=1 cargo test` writes it anew.
+    #[test]
+    fn the_checked_in_document_is_the_served_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        if std::env::var_os("UPDATE_OPENAPI").is_some() {
+            std::fs::write(path, openapi()).unwrap();
+        }
+        let checked_in = std::fs::read_to_string(path).unwrap();
+        assert!(checked_in == openapi(), "run UPDATE_OPENAPI=1 cargo test --workspace openapi");
+    }
+
+    #[test]
+    fn every_operation_is_described_and_can_be_refused() {
+        let document: Value = serde_json::from_str(&openapi()).unwrap();
+        assert_eq!(document["openapi"], "3.1.0");
+        let paths = document["paths"].as_object().unwrap();
+        assert!(paths.len() > 20, "{}", paths.len());
+        for (path, item) in paths {
+            for (method, operation) in item.as_object().unwrap() {
+                let name = format!("{method} {path}");
+                assert!(operation["summary"].is_string(), "{name}");
+                assert!(operation["responses"]["default"].is_object(), "{name}");
+                assert!(operation["tags"].is_array(), "{name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! Orders: prepared for signing, and taken in once signed or opened on chain.
+
+use alloy::primitives::{Address, B256, Bytes};
+use alloy::sol_types::SolCall;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use contracts::order::{OrderProblem, check_order};
+use contracts::{Amount, JobId, Order, RenderEscrow, order, signing};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::{IntakeOrder, Quote};
+use utoipa::ToSchema;
+
+use super::documents::{Call, OrderDocument};
+use super::jobs::JobView;
+use super::quotes::{Funding, binding};
+use crate::App;
+use crate::consent;
+use crate::edge::body::{Body, NoParams, Params};
+use crate::edge::view::{Answer, View};
+use crate::error::{Code, Problem};
+use crate::record::{Record, read_spec};
+use crate::wire::{Account, Hash, Hex, Time};
+
+/// Seconds from `open_by` to the work deadline: 7 days; the payer can ask to close at any time.
+const WORK_SECONDS: u64 = 7 * 86_400;
+/// Seconds a node has to show a lot's key after its window: 24 h.
+const CLAIM_GRACE: u64 = 86_400;
+/// Longest name of a job.
+const NAME_CHARS: usize = 128;
+const DEFAULT_NAME: &str = "untitled";
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrepareRequest {
+    pub quote_hash: Hash,
+    pub payer: Account,
+    /// Who gets back what is not used; the payer when left out.
+    #[serde(default)]
+    pub refund_to: Option<Account>,
+    /// Who may review beside the payer; nobody when left out.
+    #[serde(default)]
+    pub approver: Option<Account>,
+    /// Review window of each lot, 600 to 1209600; 72 h when left out.
+    #[serde(default)]
+    pub review_seconds: Option<u64>,
+    /// Seconds of work after `open_by`; 7 days when left out.
+    #[serde(default)]
+    pub work_seconds: Option<u64>,
+    /// Seconds for a node to show its key after a window, 3600 to 1209600; 24 h when left out.
+    #[serde(default)]
+    pub claim_grace: Option<u64>,
+    /// The order's cap in place of the quote's, in base units.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{1,29}$")]
+    pub max_spend: Option<Amount>,
+    /// Makes the order unlike others of the same terms; random when left out. The same salt with
+    /// the same terms is the same job.
+    #[serde(default)]
+    pub salt: Option<Hash>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PreparedOrder {
+    pub job_id: Hash,
+    #[schema(value_type = OrderDocument)]
+    pub order: Order,
+    /// For `eth_signTypedData_v4`; its digest is `job_id`.
+    #[schema(value_type = Object)]
+    pub typed_data: Value,
+    pub calls: OpenCalls,
+    pub funding: Funding,
+    pub next_step: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OpenCalls {
+    /// `open(order)`: by the payer or anyone else, with the sender's own money; what its free
+    /// balance lacks is pulled from its allowance.
+    pub open: Call,
+    /// `openFor(order, payer, signature)` with an empty signature: as it stands for the payer to
+    /// send; with the signature in place of the empty one, for anyone.
+    pub open_for: Call,
+}
+
+/// Prepare an order
+///
+/// Makes an order from a quote: typed data to sign, the job's id, and calldata to open it. Stores
+/// nothing.
+#[utoipa::path(
+    post, path = "/v1/jobs/prepare", tag = "jobs",
+    request_body = PrepareRequest,
+    responses((status = 200, body = Answer<PreparedOrder>))
+)]
+pub async fn prepare(
+    State(app): State<App>,
+    view: View,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<PrepareRequest>,
+) -> Result<impl IntoResponse, Problem> {
+    let now = app.now_seconds();
+    let quote = binding(&app, request.quote_hash.0, app.now(), "quote_hash").await?;
+    let order = order_of(&app, &request, &quote).await?;
+    check_terms(&app, &order, &quote, "").await?;
+    check_order(&order, now).map_err(|problem| refused(&problem, ""))?;
+    let domain = view.domain();
+    let job_id = order::job_id(&order, &domain);
+    let escrow = view.escrow.address;
+    let asset = view.asset();
+    let funding = Funding::of(&app, &asset, request.payer, order.cap).await?;
+    let answer = PreparedOrder {
+        job_id: Hash(job_id),
+        typed_data: signing::order_typed_data(&order, &domain),
+        calls: OpenCalls::of(&order, escrow),
+        next_step: next_step(&funding),
+        funding,
+        order,
+    };
+    Ok(view.answer(answer))
+}
+
+async fn order_of(app: &App, request: &PrepareRequest, quote: &Quote) -> Result<Order, Problem> {
+    let settings = &app.settings;
+    let open_by = u64::try_from(quote.expires_at).unwrap_or_default();
+    let work_seconds = request.work_seconds.unwrap_or(WORK_SECONDS);
+    Ok(Order {
+        payer: request.payer.0,
+        refund_to: request.refund_to.unwrap_or(request.payer).0,
+        approver: request.approver.map_or(Address::ZERO, |approver| approver.0),
+        settler: settings.settler,
+        fee_receiver: settings.fee_receiver,
+        cap: request.max_spend.unwrap_or(quote.cap),
+        max_unit_price: quote.unit_price,
+        units: quoted_units(app, quote).await?,
+        open_by,
+        work_deadline: open_by.saturating_add(work_seconds),
+        review_seconds: request.review_seconds.unwrap_or(settings.review_seconds),
+        claim_grace: request.claim_grace.unwrap_or(CLAIM_GRACE),
+        fee_bps: settings.fee_bps,
+        burn_bps: settings.burn_bps,
+        spec_hash: quote.spec_hash,
+        quote_hash: quote.quote_hash,
+        salt: request.salt.map_or_else(|| B256::from(rand::random::<[u8; 32]>()), |salt| salt.0),
+    })
+}
+
+async fn quoted_units(app: &App, quote: &Quote) -> Result<u32, Problem> {
+    let spec = app.store.reader().spec(quote.spec_hash).await?;
+    let missing = || Code::Internal.because("the quote's spec is not stored");
+    Ok(read_spec(&spec.ok_or_else(missing)?.canonical)?.units())
+}
+
+fn next_step(funding: &Funding) -> String {
+    if funding.lacking.amount == "0" {
+        return "Sign typed_data and send it to POST /v1/jobs.".into();
+    }
+    let lacking = &funding.lacking.formatted;
+    format!(
+        "Deposit {lacking} into the escrow, then sign typed_data and send it to POST /v1/jobs; \
+         or allow the escrow to pull {lacking} and send calls.open yourself."
+    )
+}
+
+impl OpenCalls {
+    fn of(order: &Order, escrow: Address) -> Self {
+        let open = RenderEscrow::openCall { order: order.to_sol() };
+        let open_for = RenderEscrow::openForCall {
+            order: order.to_sol(),
+            signer: order.payer,
+            signature: Bytes::new(),
+        };
+        Self {
+            open: Call::new(escrow, open.abi_encode()),
+            open_for: Call::new(escrow, open_for.abi_encode()),
+        }
+    }
+}
+
+/// The EIP-712 domain that was signed, as in the typed data.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Domain {
+    pub name: String,
+    pub version: String,
+    pub chain_id: u64,
+    pub verifying_contract: Account,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubmitRequest {
+    #[serde(default)]
+    #[schema(value_type = Option<OrderDocument>)]
+    pub order: Option<Order>,
+    /// In place of `order`, for a job that the index or this server knows; with `opened`.
+    #[serde(default)]
+    pub job_id: Option<Hash>,
+    /// The payer's, over the order's typed data; the settler relays it as `openFor`.
+    #[serde(default)]
+    pub signature: Option<Hex>,
+    /// The job is opened by a transaction of the payer's own.
+    #[serde(default)]
+    pub opened: bool,
+    /// 1 to 128 printable characters; never on chain.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The domain that was signed; when given, its chain and escrow are checked first.
+    #[serde(default)]
+    pub domain: Option<Domain>,
+}
+
+/// Open a job
+///
+/// Takes an order with the payer's signature, to be relayed, or an order (or known job id) with
+/// `opened: true`, which the payer opens on chain itself. 201 once the index shows the job, 202
+/// before. The same request again has the same effect as once. Nothing is stored on a refusal.
+#[utoipa::path(
+    post, path = "/v1/jobs", tag = "jobs",
+    request_body = SubmitRequest,
+    responses(
+        (status = 201, description = "Opened on chain", body = Answer<JobView>),
+        (status = 202, description = "Taken in, not on chain yet", body = Answer<JobView>)
+    )
+)]
+pub async fn submit(
+    State(app): State<App>,
+    view: View,
+    Params(NoParams {}): Params<NoParams>,
+    Body(request): Body<SubmitRequest>,
+) -> Result<impl IntoResponse, Problem> {
+    check_domain(&view, request.domain.as_ref())?;
+    let name = job_name(request.name.as_deref())?;
+    let (job_id, order) = match (request.signature, request.opened, request.order) {
+        (Some(Hex(signature)), false, Some(order)) => {
+            (signed(&app, &view, &order, signature, name).await?, order)
+        }
+        (None, true, order) => opened(&app, &view, order, request.job_id, name).await?,
+        (Some(_), true, _) => {
+            let detail = "signature and opened exclude each other";
+            return Err(Code::InvalidField.because(detail).at("opened"));
+        }
+        (Some(_), false, None) => {
+            return Err(Code::InvalidField.because("a signature needs its order").at("order"));
+        }
+        (None, false, _) => {
+            let detail = "neither a signature to relay nor opened: true";
+            return Err(Code::InvalidField.because(detail).at("signature"));
+        }
+    };
+    let record = Record::load(&app.store.reader(), job_id).await?;
+    debug_assert_eq!(record.order, order);
+    let status = if record.chain.is_some() { StatusCode::CREATED } else { StatusCode::ACCEPTED };
+    Ok((status, view.answer(JobView::of(&app, &view, &record).await?)))
+}
+
+/// An order to relay: checked in full, then stored for the settler.
+async fn signed(
+    app: &App,
+    view: &View,
+    order: &Order,
+    signature: Bytes,
+    name: String,
+) -> Result<JobId, Problem> {
+    let now = app.now_seconds().max(u64::try_from(view.chain_time()).unwrap_or_default());
+    let job_id = order::job_id(order, &view.domain());
+    if app.store.reader().order(job_id).await?.is_none() {
+        if order.open_by <= now {
+            let until = Time::of(order.open_by).utc;
+            let detail = format!("open_by was {until}; it is {}", Time::of(now).utc);
+            return Err(Code::OrderExpired.because(detail).at("order.open_by"));
+        }
+        let quote = binding(app, order.quote_hash, app.now(), "order.quote_hash").await?;
+        check_terms(app, order, &quote, "order.").await?;
+        check_order(order, now).map_err(|problem| refused(&problem, "order."))?;
+    }
+    consent::signer(app, job_id, &signature, &[order.payer], "signature").await?;
+    put(app, job_id, order, Some(signature), name).await?;
+    Ok(job_id)
+}
+
+/// An order that the payer opens itself: its terms are checked, its opening is for the index.
+async fn opened(
+    app: &App,
+    view: &View,
+    order: Option<Order>,
+    job_id: Option<Hash>,
+    name: String,
+) -> Result<(JobId, Order), Problem> {
+    let reader = app.store.reader();
+    let job_id = match (&order, job_id) {
+        (Some(order), given) => {
+            let digest = order::job_id(order, &view.domain());
+            if given.is_some_and(|given| given.0 != digest) {
+                let detail = format!("job_id is not the order's digest {digest}");
+                return Err(Code::InvalidField.because(detail).at("job_id"));
+            }
+            digest
+        }
+        (None, Some(given)) => given.0,
+        (None, None) => {
+            return Err(Code::InvalidField.because("neither order nor job_id is given").at("order"));
+        }
+    };
+    let known = reader.order(job_id).await?;
+    let on_chain = reader.job(job_id).await?;
+    let order = match (&on_chain, &known, order) {
+        (Some((opened, _)), _, _) => opened.order.clone(),
+        (None, Some(known), _) => known.order.clone(),
+        (None, None, Some(order)) => order,
+        (None, None, None) => {
+            let detail = format!("job {job_id} is not in the index, and its order is not known");
+            let hint = "Wait for its block, or send the order beside opened: true.";
+            return Err(Code::NotOpened.because(detail).at("job_id").hint(hint));
+        }
+    };
+    if known.is_some() {
+        return Ok((job_id, order));
+    }
+    // Opened in time is in time, however late we hear of it.
+    let at = match &on_chain {
+        Some((opened, _)) => match reader.block(opened.block).await? {
+            Some(block) => block.mined_at,
+            None => view.chain_time(),
+        },
+        None => app.now(),
+    };
+    let quote = binding(app, order.quote_hash, at, "order.quote_hash").await?;
+    check_terms(app, &order, &quote, "order.").await?;
+    let at = u64::try_from(at).unwrap_or_default();
+    check_order(&order, at.min(order.open_by.saturating_sub(1)))
+        .map_err(|problem| refused(&problem, "order."))?;
+    if on_chain.is_none() && order.open_by <= at {
+        let detail = format!("open_by was {}", Time::of(order.open_by).utc);
+        return Err(Code::OrderExpired.because(detail).at("order.open_by"));
+    }
+    put(app, job_id, &order, None, name).await?;
+    Ok((job_id, order))
+}
+
+async fn put(
+    app: &App,
+    job_id: JobId,
+    order: &Order,
+    signature: Option<Bytes>,
+    name: String,
+) -> Result<(), Problem> {
+    let order = order.clone();
+    let row = IntakeOrder { job_id, order, signature, name, created_at: app.now() };
+    match app.store.intake().put_order(&row).await {
+        Ok(_) => Ok(()),
+        Err(store::Error::Conflict { .. }) => {
+            let detail = format!("job {job_id} was handed in before, with another signature or name");
+            Err(Code::OrderConflict.because(detail))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn check_domain(view: &View, domain: Option<&Domain>) -> Result<(), Problem> {
+    let Some(domain) = domain else { return Ok(()) };
+    let ours = &view.escrow;
+    if domain.chain_id != ours.chain_id {
+        let detail = format!("signed for chain {}; this is {}", domain.chain_id, ours.chain_id);
+        return Err(Code::WrongChain.because(detail).at("domain.chainId"));
+    }
+    if domain.verifying_contract.0 != ours.address {
+        let (theirs, ours) = (domain.verifying_contract.0.to_checksum(None), ours.address);
+        let detail = format!("signed for {theirs}; the escrow is {}", ours.to_checksum(None));
+        return Err(Code::WrongEscrow.because(detail).at("domain.verifyingContract"));
+    }
+    if domain.name != "RenderEscrow" || domain.version != "1" {
+        let detail = "the domain is not RenderEscrow, version 1";
+        return Err(Code::WrongEscrow.because(detail).at("domain.name"));
+    }
+    Ok(())
+}
+
+/// Does the order say what its quote and this settler say? `path` leads to the order's fields.
+async fn check_terms(app: &App, order: &Order, quote: &Quote, path: &str) -> Result<(), Problem> {
+    let settings = &app.settings;
+    let units = quoted_units(app, quote).await?;
+    let expires = u64::try_from(quote.expires_at).unwrap_or_default();
+    let account = |account: Address| account.to_checksum(None);
+    let checks = [
+        ("settler", order.settler == settings.settler, account(settings.settler)),
+        ("spec_hash", order.spec_hash == quote.spec_hash, quote.spec_hash.to_string()),
+        ("units", order.units == units, units.to_string()),
+        ("fee_bps", order.fee_bps == settings.fee_bps, settings.fee_bps.to_string()),
+        ("burn_bps", order.burn_bps == settings.burn_bps, settings.burn_bps.to_string()),
+        (
+            "fee_receiver",
+            order.fee_receiver == settings.fee_receiver,
+            account(settings.fee_receiver),
+        ),
+        (
+            "max_unit_price",
+            order.max_unit_price >= quote.unit_price,
+            format!("at least the quoted {}", quote.unit_price),
+        ),
+        ("open_by", order.open_by <= expires, format!("at most the quote's expiry {expires}")),
+    ];
+    for (field, good, wanted) in checks {
+        if !good {
+            let detail = format!("{field} does not fit; it must be {wanted}");
+            return Err(Code::OrderMismatch.because(detail).at(format!("{path}{field}")));
+        }
+    }
+    if order.cap < order.max_unit_price {
+        let (cap, unit) = (order.cap, order.max_unit_price);
+        let detail = format!("cap of {cap} base units is below the price of one unit, {unit}");
+        let field = if path.is_empty() { "max_spend".into() } else { format!("{path}cap") };
+        let hint = format!("Write at least {unit}.");
+        return Err(Code::CapTooSmall.because(detail).at(field).hint(hint));
+    }
+    Ok(())
+}
+
+fn refused(problem: &OrderProblem, path: &str) -> Problem {
+    let code = match problem {
+        OrderProblem::Expired { .. } => Code::OrderExpired,
+        OrderProblem::ZeroAccount { .. }
+        | OrderProblem::SettlerIsPayerSide { .. }
+        | OrderProblem::ZeroCap
+        | OrderProblem::TooManyUnits { .. }
+        | OrderProblem::OutOfBounds { .. }
+        | OrderProblem::OpenByAfterWorkDeadline { .. }
+        | OrderProblem::FeeTooHigh { .. }
+        | OrderProblem::SharesTooHigh { .. } => Code::OrderRefused,
+    };
+    code.because(problem.to_string()).at(format!("{path}{}", problem.field()))
+}
+
+fn job_name(name: Option<&str>) -> Result<String, Problem> {
+    let name = name.unwrap_or(DEFAULT_NAME);
+    let count = name.chars().count();
+    if (1..=NAME_CHARS).contains(&count) && !name.chars().any(char::is_control) {
+        return Ok(name.into());
+    }
+    let detail = format!("the name has {count} characters or a control character among them");
+    let hint = format!("Write 1 to {NAME_CHARS} printable characters.");
+    Err(Code::InvalidField.because(detail).at("name").hint(hint))
+}
