@@ -183,6 +183,14 @@ impl Reader {
         self.select_jobs(sql, values![settler]).await
     }
 
+    /// Jobs of a payer that still hold money: open ones, and closed ones with lots under review.
+    pub async fn jobs_with_money(&self, payer: Address) -> Result<Vec<(JobOrder, JobState)>> {
+        let sql = select_jobs!(
+            "WHERE o.payer = $1 AND (s.closed = 0 OR s.pending <> $2) ORDER BY o.block, o.job_id"
+        );
+        self.select_jobs(sql, values![payer, Amount::ZERO]).await
+    }
+
     /// Every job, oldest first; for audits.
     pub async fn all_jobs(&self) -> Result<Vec<(JobOrder, JobState)>> {
         self.select_jobs(select_jobs!("ORDER BY o.block, o.job_id"), vec![]).await

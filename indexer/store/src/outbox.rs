@@ -217,6 +217,12 @@ impl Reader {
         self.pool.all_in(sql, states).await?.iter().map(intent_from).collect()
     }
 
+    /// Every intent about a job, oldest first.
+    pub async fn intents_of_job(&self, job_id: JobId) -> Result<Vec<Intent>> {
+        let sql = select_intents!("WHERE job_id = $1 ORDER BY intent_id");
+        self.pool.all(sql, values![job_id]).await?.iter().map(intent_from).collect()
+    }
+
     pub async fn intent(
         &self,
         action: Action,
