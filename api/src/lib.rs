@@ -1,17 +1,26 @@
 //! Store to the world: the HTTP API over indexed state. Holds no key, sends no transaction.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        reason = "tests choose numbers that fit"
+    )
+)]
+
 mod archive;
 mod consent;
 mod edge;
 mod error;
+mod finals;
 mod pages;
 pub mod price;
 mod record;
 mod review;
 mod routes;
 mod status;
-#[cfg(test)]
-mod testing;
 mod wire;
 
 use std::net::SocketAddr;
@@ -77,7 +86,7 @@ impl Config {
 }
 
 /// What every route reads.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct App {
     store: Store,
     settings: Arc<Config>,
@@ -117,7 +126,8 @@ pub async fn run(mut config: Config, store: Store, stop: CancellationToken) -> R
     }
     tracing::info!(%address, "api listens");
     let app = App { store, settings: Arc::new(config) };
-    let serve = axum::serve(listener, router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let serve =
+        axum::serve(listener, router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
     let late = async {
         stop.cancelled().await;
         tokio::time::sleep(STOP_TIME).await;

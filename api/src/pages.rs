@@ -39,7 +39,10 @@ async fn catalogue() -> Html<String> {
             code.title()
         );
     }
-    page("Errors", &format!("<table><tr><th>Status</th><th>Code</th><th>Means</th></tr>{rows}</table>"))
+    page(
+        "Errors",
+        &format!("<table><tr><th>Status</th><th>Code</th><th>Means</th></tr>{rows}</table>"),
+    )
 }
 
 async fn one(Path(name): Path<String>) -> Result<Html<String>, Problem> {

@@ -177,7 +177,7 @@ impl PriceList {
     pub fn unit_price(&self, milli_work: u64, tier_percent: u32) -> Result<Amount, PriceError> {
         // 64 + 96 + 7 + 32 bits: far from 256, so these products are exact.
         let above = U256::from(milli_work)
-            * U256::from(self.base_rate)
+            * Into::<U256>::into(self.base_rate)
             * U256::from(PERCENT)
             * U256::from(self.class_bps);
         let below = U256::from(tier_percent) * U256::from(MILLI * ALL_BPS);

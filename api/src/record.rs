@@ -6,8 +6,8 @@ use alloy::primitives::{B256, U256};
 use contracts::spec::ExpandedSpec;
 use contracts::{JobId, Lot, Order, units};
 use store::{
-    Approval, Attempt, CloseRequest, IntakeOrder, JobState, LotDraft, LotState, LotStatus, Quote,
-    Reader, ReceiptRow, Rejection,
+    Approval, Attempt, CloseRequest, IntakeOrder, JobState, LotDraft, LotState, LotStatus, Reader,
+    ReceiptRow, Rejection,
 };
 
 use crate::error::{Code, Problem};
@@ -56,7 +56,6 @@ pub struct Record {
     /// Block of the opening and the newest snapshot; None: not opened in the index.
     pub chain: Option<(u64, JobState)>,
     pub intake: Option<IntakeOrder>,
-    pub quote: Option<Quote>,
     /// None: the order names a spec that was never quoted here.
     pub spec: Option<ExpandedSpec>,
     pub lots: BTreeMap<B256, KnownLot>,
@@ -87,7 +86,6 @@ impl Record {
             job_id,
             chain: chain.map(|(opened, state)| (opened.block, state)),
             intake,
-            quote: reader.quote(order.quote_hash).await?,
             spec: spec.map(|spec| read_spec(&spec.canonical)).transpose()?,
             order,
             lots: BTreeMap::new(),
@@ -154,6 +152,24 @@ impl Record {
     pub fn receipt_of(&self, unit: u32) -> Option<&ReceiptRow> {
         let attempts = self.attempts.get(&unit)?;
         attempts.iter().rev().find_map(|attempt| self.receipts.get(&(unit, attempt.attempt)))
+    }
+
+    /// The receipt for a unit in a lot.
+    pub fn receipt_in(&self, lot_hash: B256, unit: u32) -> Option<&ReceiptRow> {
+        let attempts = self.attempts.get(&unit)?.iter();
+        let mut receipts =
+            attempts.filter_map(|attempt| self.receipts.get(&(unit, attempt.attempt)));
+        receipts.find(|receipt| receipt.lot_hash == lot_hash)
+    }
+
+    /// All units that the chain shows as paid, ascending.
+    pub fn paid_units(&self) -> Vec<u32> {
+        let paid = self.lots.values().filter_map(|lot| {
+            lot.chain.as_ref().map(|chain| units::units_in(lot.lot.word, chain.paid))
+        });
+        let mut found: Vec<u32> = paid.flatten().collect();
+        found.sort_unstable();
+        found
     }
 
     /// The lot that paid for a unit.

@@ -9,6 +9,9 @@ use crate::error::{Code, Problem};
 use crate::record::{KnownLot, Record};
 use crate::status::{UnitState, unit_state};
 
+/// Most lots under one approval: it has to fit one call to the escrow, in one block.
+pub const APPROVAL_LOTS: usize = 100;
+
 /// One thing to sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Word {
@@ -78,8 +81,12 @@ pub fn approve(record: &Record, wanted: &[u32], chain_time: i64) -> Result<Plan,
             unseen.push(one);
         }
     }
-    let whole = [unseen, seen].into_iter().filter(|lots| !lots.is_empty());
-    plan.words = whole.map(|lots| Word::Approval { lots }).chain(parts).collect();
+    let whole = [unseen, seen].into_iter().flat_map(|lots| {
+        let approvals = lots.chunks(APPROVAL_LOTS);
+        let approvals = approvals.map(|lots| Word::Approval { lots: lots.to_vec() });
+        approvals.collect::<Vec<_>>()
+    });
+    plan.words = whole.chain(parts).collect();
     Ok(plan)
 }
 
@@ -98,8 +105,10 @@ pub fn reject(record: &Record, wanted: &[u32], chain_time: i64) -> Result<Plan, 
         }
     }
     let lots = by_lot.into_iter().filter_map(|(hash, mask)| Some((record.lots.get(&hash)?, mask)));
-    let words = ordered(lots.collect()).into_iter().map(|(known, mask)| {
-        Word::Rejection { lot_hash: known.lot_hash, lot: known.lot.clone(), mask }
+    let words = ordered(lots.collect()).into_iter().map(|(known, mask)| Word::Rejection {
+        lot_hash: known.lot_hash,
+        lot: known.lot.clone(),
+        mask,
     });
     Ok(Plan { words: words.collect(), done: vec![] })
 }
@@ -153,6 +162,3 @@ fn name(record: &Record, unit: u32) -> String {
         None => format!("unit {unit}"),
     }
 }
-
-#[cfg(test)]
-mod tests;

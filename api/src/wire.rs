@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn money_is_exact_text_beside_its_decimals_and_asset() {
-        let asset = Asset { name: "eip155:1/erc20:0xA".into(), symbol: "RNDR".into(), decimals: 18 };
+        let asset =
+            Asset { name: "eip155:1/erc20:0xA".into(), symbol: "RNDR".into(), decimals: 18 };
         let money = asset.money(Amount::from(1_500_000_000_000_000_000u64));
         assert_eq!(money.amount, "1500000000000000000");
         assert_eq!(money.formatted, "1.5 RNDR");

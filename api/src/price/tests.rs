@@ -26,6 +26,11 @@ fn spec(width: u32, height: u32, preset: Preset, tier: Tier, frames: &str) -> Ex
     spec.validate().unwrap()
 }
 
+/// With room for products beyond 96 bits.
+fn wide(amount: Amount) -> U256 {
+    amount.into()
+}
+
 fn list() -> PriceList {
     PriceList::default()
 }
@@ -110,12 +115,12 @@ proptest! {
         let below = U256::from(percent) * U256::from(10_000_000u64);
         match list.unit_price(work, percent) {
             Ok(price) if price > min_price => {
-                let price = U256::from(price);
+                let price = wide(price);
                 prop_assert!(price * below >= above);
                 prop_assert!((price - U256::ONE) * below < above);
             }
             Ok(_) => prop_assert!(above <= below),
-            Err(_) => prop_assert!(above.div_ceil(below) > U256::from(Amount::MAX)),
+            Err(_) => prop_assert!(above.div_ceil(below) > wide(Amount::MAX)),
         }
     }
 
@@ -143,10 +148,10 @@ proptest! {
             (Ok(cap), Some(spend)) => prop_assert!(cap == spend && spend >= unit),
             (Err(_), Some(spend)) => prop_assert!(spend < unit),
             (Ok(cap), None) => {
-                prop_assert_eq!(U256::from(cap), U256::from(unit) * U256::from(units));
+                prop_assert_eq!(wide(cap), wide(unit) * U256::from(units));
             }
             (Err(_), None) => {
-                prop_assert!(U256::from(unit) * U256::from(units) > U256::from(Amount::MAX));
+                prop_assert!(wide(unit) * U256::from(units) > wide(Amount::MAX));
             }
         }
     }

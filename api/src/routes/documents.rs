@@ -33,6 +33,23 @@ pub struct OrderDocument {
     pub salt: Hash,
 }
 
+/// A node's word about one attempt at one unit; times in unix seconds.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Receipt)]
+#[allow(dead_code, reason = "read by the derived schema only")]
+pub struct ReceiptDocument {
+    pub job_id: Hash,
+    pub unit: u32,
+    pub attempt: u32,
+    /// keccak256 of the roots over the picture's pixels and over its files.
+    pub output_hash: Hash,
+    pub preview_hash: Hash,
+    /// Zero: not sealed.
+    pub key_commit: Hash,
+    pub started_at: u64,
+    pub finished_at: u64,
+}
+
 /// What to render. Unknown fields are refused.
 #[derive(Serialize, ToSchema)]
 #[schema(as = JobSpec)]

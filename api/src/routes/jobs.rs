@@ -149,12 +149,10 @@ impl JobView {
         let state = status::job_phase(record, &counts, view.chain_time());
         let asset = view.asset();
         let chain = record.chain.as_ref().map(|(_, chain)| chain);
-        let money = |pick: fn(&store::JobState) -> Amount| {
-            asset.money(chain.map_or(Amount::ZERO, pick))
-        };
-        let work_deadline = chain.map_or(Time::of(order.work_deadline), |chain| {
-            Time::at(chain.work_deadline)
-        });
+        let money =
+            |pick: fn(&store::JobState) -> Amount| asset.money(chain.map_or(Amount::ZERO, pick));
+        let work_deadline =
+            chain.map_or(Time::of(order.work_deadline), |chain| Time::at(chain.work_deadline));
         Ok(Self {
             job_id: Hash(record.job_id),
             escrow: Account(view.escrow.address),
@@ -201,9 +199,7 @@ fn next_step(state: JobPhase) -> String {
         }
         JobPhase::Queued => "Wait for a node.",
         JobPhase::Running => "Look at previews of rendered frames, approve or reject them.",
-        JobPhase::PausedFunds => {
-            "Top up the job, or approve what is rendered and ask to close it."
-        }
+        JobPhase::PausedFunds => "Top up the job, or approve what is rendered and ask to close it.",
         JobPhase::InReview => "Look at the previews; approve or reject. Silence approves.",
         JobPhase::Settling => "Wait for the settler's payments; then download.",
         JobPhase::Closing => "Review what is rendered; the rest returns when the job closes.",

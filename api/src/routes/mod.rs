@@ -3,15 +3,18 @@
 pub mod accounts;
 pub mod actions;
 pub mod chain;
+pub mod close;
 pub mod documents;
 pub mod files;
 pub mod jobs;
 pub mod nodes;
 pub mod orders;
+pub mod prepare;
 pub mod quotes;
 pub mod receipts;
 pub mod scenes;
 pub mod units;
+pub mod words;
 
 use axum::extract::DefaultBodyLimit;
 use serde_json::{Value, json};
@@ -56,7 +59,7 @@ pub fn table() -> OpenApiRouter<App> {
         .routes(routes!(quotes::create))
         .merge(uploads)
         .routes(routes!(scenes::show))
-        .routes(routes!(orders::prepare))
+        .routes(routes!(prepare::prepare))
         .routes(routes!(orders::submit, jobs::list))
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::order))
@@ -68,7 +71,7 @@ pub fn table() -> OpenApiRouter<App> {
         .routes(routes!(files::outputs))
         .routes(routes!(actions::approve))
         .routes(routes!(actions::reject))
-        .routes(routes!(actions::close))
+        .routes(routes!(close::close))
         .routes(routes!(accounts::show))
         .routes(routes!(accounts::ledger))
 }

@@ -1,9 +1,9 @@
 //! Spec -> price: expanded spec, every figure of the formula, quoteHash, expiry.
 
 use alloy::primitives::{B256, keccak256};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use axum::{Json, extract::State};
 use contracts::Amount;
 use contracts::spec::{ExpandedSpec, JobSpec};
 use serde::{Deserialize, Serialize};
@@ -234,7 +234,7 @@ fn invalid_spec(problems: Vec<contracts::spec::FieldError>) -> Problem {
     Code::InvalidSpec.because(detail).listing(errors).hint(hint)
 }
 
-fn unpriceable(error: PriceError) -> Problem {
+pub fn unpriceable(error: PriceError) -> Problem {
     let detail = error.to_string();
     match error {
         PriceError::TooLarge { .. } => Code::Unpriceable.because(detail).at("spec"),
@@ -259,4 +259,3 @@ pub async fn binding(app: &App, quote_hash: B256, at: i64, field: &str) -> Resul
     }
     Ok(quote)
 }
-

@@ -66,9 +66,7 @@ pub async fn upload(
 ) -> Result<impl IntoResponse, Problem> {
     let bytes = body::bytes(request, &app).await?;
     // Unpacking takes up to a second of work: not on a thread that answers others.
-    let read = tokio::task::spawn_blocking(move || {
-        Upload::read(params.name.as_deref(), &bytes)
-    });
+    let read = tokio::task::spawn_blocking(move || Upload::read(params.name.as_deref(), &bytes));
     let upload = read.await.map_err(|_| Code::Internal.because("unpacking stopped"))?;
     let upload = upload.map_err(refusal)?;
     let manifest = upload.manifest();

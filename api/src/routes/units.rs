@@ -276,4 +276,3 @@ pub async fn lots(
     let lots = known.into_iter().map(|lot| LotView::of(&record, &view, lot)).collect();
     Ok(view.answer(Lots { lots }))
 }
-

@@ -1,0 +1,223 @@
+//! What the index has seen: heads, reorgs, the escrow it follows; and the two probes.
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::{Json, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use store::{Block, Head, Reorg, Tag};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::App;
+use crate::edge::body::{NoParams, Params};
+use crate::edge::view::{Answer, View, page_rows};
+use crate::error::{Code, Problem};
+use crate::wire::{Account, Hash, Time};
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChainView {
+    pub chain_id: u64,
+    /// The newest block in the index.
+    pub indexed: BlockView,
+    /// The chain's own heads as last seen: latest, safe, finalized.
+    pub heads: Vec<HeadView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BlockView {
+    pub number: u64,
+    pub hash: Hash,
+    pub mined_at: Time,
+    /// How its logs were proven: bloom, receipts or logs_only.
+    pub verified: String,
+    /// Running digest of every log of the escrow up to here; equal digests mean equal histories.
+    pub digest: Hash,
+}
+
+impl BlockView {
+    fn of(block: &Block) -> Self {
+        Self {
+            number: block.number,
+            hash: Hash(block.hash),
+            mined_at: Time::at(block.mined_at),
+            verified: block.verified.as_str().into(),
+            digest: Hash(block.digest),
+        }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HeadView {
+    /// latest, safe or finalized.
+    pub tag: String,
+    pub number: u64,
+    pub hash: Hash,
+    pub seen_at: Time,
+}
+
+impl HeadView {
+    fn of(head: &Head) -> Self {
+        Self {
+            tag: head.tag.as_str().into(),
+            number: head.block,
+            hash: Hash(head.hash),
+            seen_at: Time::at(head.seen_at),
+        }
+    }
+}
+
+/// Show the chain's heads and the index's
+#[utoipa::path(
+    get, path = "/v1/chain", tag = "chain",
+    responses((status = 200, body = Answer<ChainView>))
+)]
+pub async fn chain(
+    view: View,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<impl IntoResponse, Problem> {
+    Ok(view.answer(ChainView {
+        chain_id: view.escrow.chain_id,
+        indexed: BlockView::of(&view.tip),
+        heads: view.heads.iter().map(HeadView::of).collect(),
+    }))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ReorgParams {
+    /// Newest reorgs to show: 50 when left out, at most 500.
+    #[serde(default)]
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReorgPage {
+    /// Newest first.
+    pub reorgs: Vec<ReorgView>,
+}
+
+/// The chain left `old` and went on from `fork`; rows above the fork were taken back.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReorgView {
+    pub at: Time,
+    pub fork_block: u64,
+    pub fork_hash: Hash,
+    pub old_block: u64,
+    pub old_hash: Hash,
+    pub depth: u64,
+}
+
+impl ReorgView {
+    fn of(reorg: &Reorg) -> Self {
+        Self {
+            at: Time::at(reorg.at),
+            fork_block: reorg.fork_block,
+            fork_hash: Hash(reorg.fork_hash),
+            old_block: reorg.old_block,
+            old_hash: Hash(reorg.old_hash),
+            depth: reorg.old_block.saturating_sub(reorg.fork_block),
+        }
+    }
+}
+
+/// List the reorgs that the index went through
+#[utoipa::path(
+    get, path = "/v1/chain/reorgs", tag = "chain",
+    params(ReorgParams),
+    responses((status = 200, body = Answer<ReorgPage>))
+)]
+pub async fn reorgs(
+    State(app): State<App>,
+    view: View,
+    Params(params): Params<ReorgParams>,
+) -> Result<impl IntoResponse, Problem> {
+    let reorgs = app.store.reader().reorgs(page_rows(params.limit)?).await?;
+    Ok(view.answer(ReorgPage { reorgs: reorgs.iter().map(ReorgView::of).collect() }))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ContractList {
+    pub escrows: Vec<EscrowView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EscrowView {
+    pub chain_id: u64,
+    pub address: Account,
+    pub token: Account,
+    pub symbol: String,
+    pub decimals: u8,
+    /// CAIP-19 name of the token.
+    pub asset: String,
+    pub deploy_block: u64,
+    /// The only settler whose orders are taken here.
+    pub settler: Account,
+    pub fee_receiver: Account,
+    pub fee_bps: u16,
+    pub burn_bps: u16,
+}
+
+/// List the escrows served here
+#[utoipa::path(
+    get, path = "/v1/contracts", tag = "chain",
+    responses((status = 200, body = Answer<ContractList>))
+)]
+pub async fn contracts(
+    State(app): State<App>,
+    view: View,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<impl IntoResponse, Problem> {
+    let escrow = &view.escrow;
+    let settings = &app.settings;
+    let escrows = vec![EscrowView {
+        chain_id: escrow.chain_id,
+        address: Account(escrow.address),
+        token: Account(escrow.token),
+        symbol: escrow.symbol.clone(),
+        decimals: escrow.decimals,
+        asset: view.asset().name,
+        deploy_block: escrow.deploy_block,
+        settler: Account(settings.settler),
+        fee_receiver: Account(settings.fee_receiver),
+        fee_bps: settings.fee_bps,
+        burn_bps: settings.burn_bps,
+    }];
+    Ok(view.answer(ContractList { escrows }))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Alive {
+    pub alive: bool,
+}
+
+/// Is the process alive?
+#[utoipa::path(get, path = "/livez", tag = "probes", responses((status = 200, body = Alive)))]
+pub async fn livez() -> (StatusCode, Json<Alive>) {
+    (StatusCode::OK, Json(Alive { alive: true }))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Ready {
+    pub ready: bool,
+    pub lag_seconds: u64,
+    pub latest: Option<u64>,
+}
+
+/// Can it answer truthfully: is the database there and the index level with the chain?
+#[utoipa::path(
+    get, path = "/readyz", tag = "probes",
+    responses((status = 200, body = Answer<Ready>))
+)]
+pub async fn readyz(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
+    let reader = app.store.reader();
+    let view = View::read(&reader, reader.tip().await?, app.now()).await?;
+    let lag_seconds = view.as_of.lag_seconds;
+    let most = app.settings.max_lag_seconds;
+    if lag_seconds > most {
+        let detail =
+            format!("the index lags {lag_seconds} s behind the chain; {most} s are allowed");
+        return Err(Code::NotReady.because(detail));
+    }
+    let latest = view.heads.iter().find(|head| head.tag == Tag::Latest).map(|head| head.block);
+    Ok(view.answer(Ready { ready: true, lag_seconds, latest }))
+}
