@@ -93,18 +93,38 @@ pub struct JobFilter {
     pub limit: u32,
 }
 
-/// Every query for jobs: the order and its newest snapshot.
+/// Every query for jobs: the order and its newest snapshot. `orders` picks and limits the orders
+/// before anything is joined to them.
 macro_rules! select_jobs {
     ($rest:literal) => {
+        select_jobs!("job_orders", $rest)
+    };
+    ($orders:expr, $rest:literal) => {
         concat!(
             "SELECT o.job_id, o.block AS opened_block, ",
             order_columns!(),
             ", s.block, s.log_index, s.funded, s.released, s.pending, s.units_paid, s.job_seq, \
              s.closed, s.work_deadline AS deadline_now, s.close_requested \
-             FROM job_orders o JOIN job_states s ON s.job_id = o.job_id \
+             FROM ",
+            $orders,
+            " o JOIN job_states s ON s.job_id = o.job_id \
              AND (s.block, s.log_index) = (SELECT n.block, n.log_index FROM job_states n \
              WHERE n.job_id = o.job_id ORDER BY n.block DESC, n.log_index DESC LIMIT 1) ",
             $rest
+        )
+    };
+}
+
+/// One page of jobs, newest first, of those orders that `which` allows.
+macro_rules! page_of_jobs {
+    ($which:literal) => {
+        select_jobs!(
+            concat!(
+                "(SELECT o.* FROM job_orders o WHERE (o.block, o.job_id) < ($1, $2) ",
+                $which,
+                " ORDER BY o.block DESC, o.job_id DESC LIMIT $3)"
+            ),
+            "ORDER BY o.block DESC, o.job_id DESC"
         )
     };
 }
@@ -135,33 +155,15 @@ impl Reader {
         let (block, job_id) = filter.before.unwrap_or((i64::MAX.unsigned_abs(), B256::ZERO));
         let page = values![block, job_id, filter.limit];
         let (sql, who) = match (filter.payer, filter.node) {
-            (None, None) => (
-                select_jobs!(
-                    "WHERE (o.block, o.job_id) < ($1, $2) \
-                 ORDER BY o.block DESC, o.job_id DESC LIMIT $3"
-                ),
-                vec![],
-            ),
-            (Some(payer), None) => (
-                select_jobs!(
-                    "WHERE (o.block, o.job_id) < ($1, $2) \
-                 AND o.payer = $4 ORDER BY o.block DESC, o.job_id DESC LIMIT $3"
-                ),
-                values![payer],
-            ),
+            (None, None) => (page_of_jobs!(""), vec![]),
+            (Some(payer), None) => (page_of_jobs!("AND o.payer = $4"), values![payer]),
             (None, Some(node)) => (
-                select_jobs!(
-                    "WHERE (o.block, o.job_id) < ($1, $2) \
-                 AND o.job_id IN (SELECT job_id FROM lots WHERE node = $4) \
-                 ORDER BY o.block DESC, o.job_id DESC LIMIT $3"
-                ),
+                page_of_jobs!("AND o.job_id IN (SELECT job_id FROM lots WHERE node = $4)"),
                 values![node],
             ),
             (Some(payer), Some(node)) => (
-                select_jobs!(
-                    "WHERE (o.block, o.job_id) < ($1, $2) \
-                 AND o.payer = $4 AND o.job_id IN (SELECT job_id FROM lots WHERE node = $5) \
-                 ORDER BY o.block DESC, o.job_id DESC LIMIT $3"
+                page_of_jobs!(
+                    "AND o.payer = $4 AND o.job_id IN (SELECT job_id FROM lots WHERE node = $5)"
                 ),
                 values![payer, node],
             ),

@@ -43,7 +43,7 @@ async fn events_are_found_by_job_and_by_the_account_they_move() {
         let reader = world.store.reader();
         for row in &rows {
             if let Some(job_id) = row.event.job_id() {
-                assert_eq!(reader.events_of_job(job_id).await.unwrap(), [row.clone()]);
+                assert_eq!(reader.events_of_job(job_id).await.unwrap(), std::slice::from_ref(row));
                 let entries = entries_of(row).unwrap();
                 assert_eq!(reader.entries_of_job(job_id).await.unwrap(), entries);
             }

@@ -52,7 +52,7 @@ async fn a_rewind_leaves_what_was_there_before_and_one_row_in_the_journal() {
             old_block: tip.number,
             old_hash: tip.hash,
         };
-        assert_eq!(reader.reorgs(10).await.unwrap(), [reorg.clone()]);
+        assert_eq!(reader.reorgs(10).await.unwrap(), std::slice::from_ref(&reorg));
         // The other branch, then back to it again: the journal goes on.
         let other = grow(&world, Some(&fork), 1).await;
         world.store.chain_writer().rewind(&fork, &other, 78).await.unwrap();

@@ -55,7 +55,7 @@ async fn unopened_are_signed_orders_in_time_that_the_index_does_not_show() {
         let opened = Opened { job_id, payer, funder: payer, order, pulled: free, free, seq: 1 };
         let step = step(&block, vec![Event::Opened(Box::new(opened))]);
         world.store.chain_writer().extend(&step).await.unwrap();
-        assert_eq!(reader.unopened_orders(50).await.unwrap(), [waiting.clone()]);
+        assert_eq!(reader.unopened_orders(50).await.unwrap(), std::slice::from_ref(&waiting));
         // A reorg that takes the opening away brings the order back.
         let top = child(Some(&block), 0);
         let writer = world.store.chain_writer();

@@ -68,7 +68,10 @@ async fn an_accepted_delivery_is_read_back_whole() {
         let lease = reader.lease(&d.lease.lease_id).await.unwrap().unwrap();
         assert_eq!(lease, Lease { state: LeaseState::Accepted, ..d.lease.clone() });
         assert_eq!(reader.lot_draft(d.draft.lot_hash).await.unwrap(), Some(d.draft.clone()));
-        assert_eq!(reader.lot_drafts_of_job(hash(7)).await.unwrap(), [d.draft.clone()]);
+        assert_eq!(
+            reader.lot_drafts_of_job(hash(7)).await.unwrap(),
+            std::slice::from_ref(&d.draft)
+        );
         assert_eq!(reader.receipts_of_job(hash(7)).await.unwrap(), d.receipts);
         assert_eq!(reader.receipts_of_lot(d.draft.lot_hash).await.unwrap(), d.receipts);
         let signed = d.receipts[0].receipt();
