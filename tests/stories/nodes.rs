@@ -98,3 +98,21 @@ async fn an_accepted_lot_is_paid_although_settler_and_node_are_gone_for_a_while(
     studio.paid_once(job_id, 2).await;
     assert_eq!(painter.painted().len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_nodes_share_a_job_and_no_unit_is_painted_twice() {
+    let studio = Studio::open().await;
+    let _settler = studio.settler();
+    let painter = Painter { milliseconds: 100, ..Painter::default() };
+    let nodes = ["one", "two", "three"].map(|name| studio.node(name, painter.clone()));
+    let job_id = studio.submit(&studio.payer, 12, 2, 1).await;
+    let drafts = studio.accepted(job_id, 12).await;
+    let mut painted = painter.painted();
+    painted.sort_unstable();
+    assert_eq!(painted, (0..12).map(|unit| (unit, 1)).collect::<Vec<_>>());
+    let payees: std::collections::BTreeSet<_> = drafts.iter().map(|d| d.lot.node).collect();
+    assert!(payees.len() > 1, "one node got all the work");
+    for node in nodes {
+        node.stop().await;
+    }
+}

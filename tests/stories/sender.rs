@@ -1,5 +1,7 @@
 //! Paid exactly once: whole jobs, lost and stolen transactions, refused ones, reorgs.
 
+use std::time::Duration;
+
 use alloy::primitives::{Address, Bytes};
 use alloy::providers::Provider;
 use alloy::providers::ext::AnvilApi;
@@ -164,4 +166,57 @@ async fn what_a_reorg_takes_away_is_sent_again_and_paid_once() {
     assert_eq!(painter.painted().len(), 2, "an accepted lot is never rendered again");
     let report = studio.world.audit(&studio.store).await;
     assert!(report.is_clean(), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_node_that_hangs_for_a_while_costs_time_and_nothing_else() {
+    let studio = Studio::open().await;
+    let config = settler::Config { commit_after_seconds: 600, ..studio.settler_config() };
+    let _settler = studio.settler_as(config);
+    let painter = Painter::default();
+    let _node = studio.node("node", painter.clone());
+    let job_id = studio.submit(&studio.payer, 2, 2, 1).await;
+    let drafts = studio.accepted(job_id, 2).await;
+    studio.world.anvil.signal("-STOP");
+    studio.approve(&drafts).await;
+    // Longer than one answer may take.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    studio.world.anvil.signal("-CONT");
+    studio.paid_once(job_id, 2).await;
+    studio.outbox_done().await;
+    assert_eq!(painter.painted().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_close_request_ends_the_work_and_the_rest_of_the_money_goes_back() {
+    let studio = Studio::open().await;
+    let _settler = studio.settler();
+    let node = studio.node("node", Painter { milliseconds: 600, ..Painter::default() });
+    let job_id = studio.submit(&studio.payer, 6, 1, 1).await;
+    let accepted = studio.accepted(job_id, 1).await.len();
+    studio.request_close(job_id).await;
+    let reader = studio.store.reader();
+    let asked = || async {
+        let (_, state) = reader.job(job_id).await.unwrap()?;
+        state.close_requested.then_some(())
+    };
+    eventually("the request on chain", asked).await;
+    let in_time = reader.attempts_of_job(job_id).await.unwrap().len();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let later = reader.attempts_of_job(job_id).await.unwrap().len();
+    assert!(later <= in_time + 1 && later < 6, "{in_time}, then {later} leases of 6");
+    node.stop().await;
+    // The review ends, then the time to commit.
+    studio.world.anvil.pass(601).await;
+    studio.world.anvil.pass(3_600).await;
+    let closed = || async {
+        let (_, state) = reader.job(job_id).await.unwrap()?;
+        (state.closed && state.pending.is_zero()).then_some(state)
+    };
+    let state = eventually("the job closed and all of it paid", closed).await;
+    let paid = u128::from(state.units_paid);
+    assert!(paid >= accepted as u128 && paid < 6, "{paid} units paid");
+    assert_eq!(state.released.base(), paid * RNDR);
+    let account = reader.account(studio.payer.address()).await.unwrap().unwrap();
+    assert_eq!(account.free.base(), (100 - paid) * RNDR);
 }

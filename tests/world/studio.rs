@@ -20,7 +20,8 @@ use image::RgbImage;
 use settler::node::agent;
 use settler::node::{Backend, BackendError, BackendInfo, Progress, RenderRequest};
 use store::{
-    Action, Approval, IntakeOrder, Intent, LotDraft, Quote, Rejection, Scene, Spec, Store,
+    Action, Approval, CloseRequest, IntakeOrder, Intent, LotDraft, Quote, Rejection, Scene, Spec,
+    Store,
 };
 use tokio::task::JoinHandle;
 
@@ -269,6 +270,14 @@ impl Studio {
             created_at: 0,
         };
         self.store.intake().put_rejection(&rejection).await.unwrap();
+    }
+
+    /// The payer wants the job to end.
+    pub async fn request_close(&self, job_id: JobId) {
+        let act = signing::CloseRequest { jobId: job_id };
+        let (signer, signature) = (self.payer.address(), self.signed(&act));
+        let request = CloseRequest { job_id, signer, signature, created_at: 0 };
+        self.store.intake().put_close_request(&request).await.unwrap();
     }
 
     /// Waits until drafts hold this many units in all.
