@@ -38,12 +38,15 @@ pub struct Difference {
     pub log: Option<(u64, u64)>,
     pub expected: String,
     pub found: String,
+    /// Who knows better: the chain, or the hash that the row is named by.
+    pub authority: &'static str,
 }
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { table, row, column, log, expected, found } = self;
-        write!(f, "table {table}, row {row}, column {column} is {found}, should be {expected}")?;
+        let Self { table, row, column, log, expected, found, authority } = self;
+        write!(f, "table {table}, row {row}, column {column}: {found}, ")?;
+        write!(f, "but {authority} says {expected}")?;
         match log {
             Some((block, log_index)) => write!(f, " (block {block} log {log_index})"),
             None => Ok(()),
@@ -275,11 +278,12 @@ struct Place {
     table: &'static str,
     row: String,
     log: Option<(u64, u64)>,
+    authority: &'static str,
 }
 
 impl Place {
     fn new(table: &'static str, row: String) -> Self {
-        Self { table, row, log: None }
+        Self { table, row, log: None, authority: "the chain" }
     }
 }
 
@@ -304,9 +308,9 @@ impl Findings {
 
     fn add(&mut self, at: &Place, column: &str, expected: String, found: String) {
         if self.0.len() < MOST_DIFFERENCES {
-            let Place { table, row, log } = at;
-            let (row, column) = (row.clone(), column.to_owned());
-            self.0.push(Difference { table, row, column, log: *log, expected, found });
+            let Place { table, log, authority, .. } = *at;
+            let (row, column) = (at.row.clone(), column.to_owned());
+            self.0.push(Difference { table, row, column, log, expected, found, authority });
         }
     }
 }

@@ -190,7 +190,7 @@ impl Studio {
         let scene = Scene { scene_id: keccak256(&manifest), manifest, size, created_at: now };
         intake.put_scene(&scene).await.unwrap();
         let order = self.order(payer, &spec, salt).await;
-        let canonical = format!("quote {spec_hash}");
+        let canonical = quote_text(&spec);
         let quote = Quote {
             quote_hash: order.quote_hash,
             spec_hash,
@@ -217,7 +217,7 @@ impl Studio {
             approver: alloy::primitives::Address::ZERO,
             settler: self.settler_key.address(),
             fee_receiver: wallet("fee").address(),
-            cap: Amount::from_base(PRICE * u128::from(spec.units())).unwrap(),
+            cap: cap(spec),
             max_unit_price: Amount::from_base(PRICE).unwrap(),
             units: spec.units(),
             open_by: now + 3_600,
@@ -227,7 +227,7 @@ impl Studio {
             fee_bps: 500,
             burn_bps: 200,
             spec_hash: spec.spec_hash(),
-            quote_hash: keccak256(format!("quote {}", spec.spec_hash())),
+            quote_hash: keccak256(quote_text(spec)),
             salt: hash_of(salt),
         }
     }
@@ -334,6 +334,15 @@ impl Studio {
         };
         eventually("every intent done", look).await;
     }
+}
+
+fn cap(spec: &ExpandedSpec) -> Amount {
+    Amount::from_base(PRICE * u128::from(spec.units())).unwrap()
+}
+
+fn quote_text(spec: &ExpandedSpec) -> String {
+    let (cap, spec_hash) = (cap(spec), spec.spec_hash());
+    format!(r#"{{"cap":"{cap}","spec_hash":"{spec_hash}","unit_price":"{PRICE}"}}"#)
 }
 
 fn manifest() -> String {

@@ -51,6 +51,10 @@ pub(super) async fn compare(
     Ok(())
 }
 
+fn named(table: &'static str, row: String) -> Place {
+    Place { authority: "its own hash", ..Place::new(table, row) }
+}
+
 async fn specs(
     stored: &Reader,
     after: B256,
@@ -58,7 +62,7 @@ async fn specs(
 ) -> Result<Option<B256>, AuditError> {
     let page = stored.specs_after(after, PAGE).await?;
     for spec in &page {
-        let place = Place::new("specs", format!("spec {}", spec.spec_hash));
+        let place = named("specs", format!("spec {}", spec.spec_hash));
         found.same(&place, "spec_hash", keccak256(&spec.canonical), spec.spec_hash);
     }
     Ok(page.last().map(|spec| spec.spec_hash))
@@ -71,7 +75,7 @@ async fn quotes(
 ) -> Result<Option<B256>, AuditError> {
     let page = stored.quotes_after(after, PAGE).await?;
     for Quote { quote_hash, canonical, unit_price, cap, .. } in &page {
-        let place = Place::new("quotes", format!("quote {quote_hash}"));
+        let place = named("quotes", format!("quote {quote_hash}"));
         found.same(&place, "quote_hash", keccak256(canonical), *quote_hash);
         match serde_json::from_str::<Priced>(canonical) {
             Ok(priced) => {
@@ -95,7 +99,7 @@ async fn orders(
     let domain = order::domain(escrow.chain_id, escrow.address);
     let page = stored.orders_after(after, PAGE).await?;
     for IntakeOrder { job_id, order: terms, .. } in &page {
-        let place = Place::new("orders", format!("job {job_id}"));
+        let place = named("orders", format!("job {job_id}"));
         let named = order::job_id(terms, &domain);
         if named == *job_id {
             continue;
@@ -116,7 +120,7 @@ async fn drafts(
 ) -> Result<Option<B256>, AuditError> {
     let page = stored.lot_drafts_after(after, PAGE).await?;
     for LotDraft { lot_hash, job_id, lot, .. } in &page {
-        let place = Place::new("lot_drafts", format!("lot {lot_hash}"));
+        let place = named("lot_drafts", format!("lot {lot_hash}"));
         let named = order::lot_hash(*job_id, lot);
         if named == *lot_hash {
             continue;
@@ -139,7 +143,7 @@ async fn transactions(
 ) -> Result<Option<B256>, AuditError> {
     let page = stored.transactions_after(after, PAGE).await?;
     for SentTx { tx_hash, nonce, raw, max_fee, .. } in &page {
-        let place = Place::new("outbox_transactions", format!("transaction {tx_hash}"));
+        let place = named("outbox_transactions", format!("transaction {tx_hash}"));
         found.same(&place, "tx_hash", keccak256(raw), *tx_hash);
         match TxEnvelope::decode_2718_exact(raw) {
             Ok(signed) => {

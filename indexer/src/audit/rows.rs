@@ -126,14 +126,14 @@ fn rename(fields: Columns) -> Columns {
 
 fn table(name: &'static str, expected: Rows, mut stored: Rows, found: &mut Findings) {
     for (key, expected) in expected {
-        let place = Place { table: name, row: key.1.clone(), log: key.0 };
+        let place = Place { log: key.0, ..Place::new(name, key.1.clone()) };
         match stored.remove(&key) {
             Some(columns) => found.columns(&place, &expected, &columns),
             None => found.add(&place, "(whole row)", "this row".into(), "nothing".into()),
         }
     }
     for ((log, row), _) in stored {
-        let place = Place { table: name, row, log };
+        let place = Place { log, ..Place::new(name, row) };
         found.add(&place, "(whole row)", "no such row".into(), "one".into());
     }
 }

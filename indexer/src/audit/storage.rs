@@ -86,7 +86,7 @@ pub(super) async fn compare<C: Chain>(
 }
 
 fn place(row: String, block: u64, log_index: u64) -> Place {
-    Place { table: "contract storage", row, log: Some((block, log_index)) }
+    Place { log: Some((block, log_index)), ..Place::new("contract storage", row) }
 }
 
 async fn compare_accounts<C: Chain>(
