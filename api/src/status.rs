@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use contracts::{Amount, units};
 use serde::{Deserialize, Serialize};
-use store::{Attempt, LeaseState, LotStatus};
+use store::{Attempt, LeaseState, LotStatus, MAX_TRIES};
 use utoipa::ToSchema;
 
 use crate::record::{KnownLot, Record};
@@ -108,7 +108,7 @@ pub fn unit_state(record: &Record, unit: u32, chain_time: i64) -> UnitState {
         return UnitState::Released;
     }
     let attempts = record.attempts.get(&unit).map(Vec::as_slice).unwrap_or_default();
-    let used_up = u32::try_from(attempts.len()).unwrap_or(u32::MAX) >= record.max_attempts();
+    let used_up = is_given_up(record, unit, attempts);
     let again = |state| if used_up { UnitState::Dead } else { state };
     let lot = record.lot_of(unit);
     let Some(newest) = attempts.last() else {
@@ -124,6 +124,17 @@ pub fn unit_state(record: &Record, unit: u32, chain_time: i64) -> UnitState {
             None => UnitState::Rendered,
         },
     }
+}
+
+/// The settler's own rule: failures and rejections use up the job's attempts, leases that merely
+/// ran out only the limit for attempts of any kind.
+fn is_given_up(record: &Record, unit: u32, attempts: &[Attempt]) -> bool {
+    let bit = units::bit_of(unit);
+    let of_unit = record.lots.values().filter(|lot| lot.lot.word == units::word_of(unit));
+    let rejected = of_unit.filter(|lot| !(lot.lot.mask & lot.refused & bit).is_zero()).count();
+    let failed = attempts.iter().filter(|attempt| attempt.is_blamed()).count();
+    let reaches = |count: usize, limit: u32| u32::try_from(count).unwrap_or(u32::MAX) >= limit;
+    reaches(rejected + failed, record.max_attempts()) || reaches(attempts.len(), MAX_TRIES)
 }
 
 /// State of a unit as its lot has it.

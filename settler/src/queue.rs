@@ -6,13 +6,12 @@ use alloy::primitives::{Address, B256, U256};
 use contracts::spec::{Engine, ExpandedSpec};
 use contracts::units::{WORD_UNITS, bit_of, lot_amount, units_in, word_bits, word_of};
 use contracts::{Amount, JobId};
-use store::{Attempt, JobOrder, JobState, LeaseState, LotDraft, LotRow, LotState, LotStatus, Node};
+use store::{
+    Attempt, JobOrder, JobState, LeaseState, LotDraft, LotRow, LotState, LotStatus, MAX_TRIES, Node,
+};
 
 /// A node is there while it was seen this recently: three long polls of 25 s.
 pub const SEEN_SECONDS: i64 = 75;
-/// Attempts of any kind at one unit. Only failures and rejections count towards the job's own
-/// limit; leases that merely expire count here, or a unit that kills nodes would go round for ever.
-pub const MAX_TRIES: u32 = 12;
 /// Time between a lease's end and the job's: the lot must still be committed.
 pub const COMMIT_MARGIN: i64 = 900;
 
@@ -252,7 +251,7 @@ fn histories(job: &Job<'_>) -> HashMap<u32, History> {
         let (blamed, adverse) = match attempt.lease_state {
             LeaseState::Active => (false, false),
             LeaseState::Expired => (false, true),
-            LeaseState::Failed => (attempt.problem.is_some(), attempt.problem.is_some()),
+            LeaseState::Failed => (attempt.is_blamed(), attempt.is_blamed()),
             LeaseState::Accepted => {
                 let draft = by_lease.get(attempt.lease_id.as_str());
                 let state = draft.and_then(|d| states.get(&d.lot_hash));
@@ -262,7 +261,7 @@ fn histories(job: &Job<'_>) -> HashMap<u32, History> {
             }
         };
         history.blamed += u32::from(blamed);
-        history.failed |= blamed && attempt.lease_state == LeaseState::Failed;
+        history.failed |= attempt.is_blamed();
         if adverse {
             history.failed_on.insert(attempt.node);
         }

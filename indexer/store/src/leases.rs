@@ -52,6 +52,18 @@ pub struct Attempt {
     pub expires_at: i64,
 }
 
+/// Attempts of any kind at one unit. Failures and rejections count towards the job's own, lower
+/// limit; leases that merely run out count here, or a unit that kills nodes would go on for ever.
+pub const MAX_TRIES: u32 = 12;
+
+impl Attempt {
+    /// Its renderer failed, or its file was no good: other units of a failed lease are not to
+    /// blame, nor is a unit whose node vanished.
+    pub fn is_blamed(&self) -> bool {
+        self.lease_state == LeaseState::Failed && self.problem.is_some()
+    }
+}
+
 macro_rules! select_leases {
     ($rest:literal) => {
         concat!(

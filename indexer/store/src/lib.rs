@@ -43,7 +43,7 @@ pub use error::{Error, Result};
 pub use events::EventRow;
 pub use extend::Step;
 pub use jobs::{JobFilter, JobOrder, JobState, LotRow, LotState, LotStatus};
-pub use leases::{Attempt, Lease, LeaseState};
+pub use leases::{Attempt, Lease, LeaseState, MAX_TRIES};
 pub use nodes::{Node, NodeBackend};
 pub use objects::Objects;
 pub use orders::{Approval, CloseRequest, IntakeOrder, Rejection};
