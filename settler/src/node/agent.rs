@@ -38,7 +38,7 @@ pub struct Config {
 pub enum AgentError {
     #[error("{doing} {path} failed: {source}; the node's work folder needs space and rights")]
     Io { doing: &'static str, path: PathBuf, source: std::io::Error },
-    #[error("another node works in {0}; give each its own --work-dir")]
+    #[error("another node works in {0}; give each its own work_dir (RNDR__NODE__WORK_DIR)")]
     FolderTaken(PathBuf),
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -108,7 +108,7 @@ impl<B: Backend> Agent<B> {
         // Pictures in the making of a process that ended.
         std::fs::remove_dir_all(&folders.pictures).map_err(io("clearing", &folders.pictures))?;
         std::fs::create_dir(&folders.pictures).map_err(io("making", &folders.pictures))?;
-        let client = Client::new(&config.door_url)?;
+        let client = Client::at(&config.door_url)?;
         Ok(Agent { client, key: config.key, backend, folders, known: HashSet::new(), _lock: lock })
     }
 

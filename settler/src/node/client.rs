@@ -104,7 +104,7 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(door: &str) -> Result<Client, ClientError> {
+    pub fn at(door: &str) -> Result<Client, ClientError> {
         let door = door.trim_end_matches('/').to_owned();
         // Redirects could lead a file or a token to another host.
         let http = reqwest::Client::builder()
