@@ -6,6 +6,7 @@ mod world;
 
 mod stories {
     mod audit;
+    mod cli;
     mod faults;
     mod nodes;
     mod reorg;

@@ -1,0 +1,186 @@
+//! The command line as scripts see it: data on stdout, talk on stderr, published exit codes.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use alloy::primitives::B256;
+use alloy::signers::local::PrivateKeySigner;
+use contracts::{Amount, LegacyRndr, RenderEscrow};
+use serde_json::Value;
+
+use crate::world::deals::Deal;
+use crate::world::{RNDR, World, free_port, wallet};
+
+/// A wallet's keystore and the settings of one world.
+struct Desk {
+    folder: PathBuf,
+    settings: Vec<(String, String)>,
+}
+
+impl Desk {
+    fn of(world: &World, key: &PrivateKeySigner) -> Desk {
+        let folder = world.folder.path().to_path_buf();
+        std::fs::write(folder.join("password"), "secret\n").unwrap();
+        std::fs::write(folder.join("key"), key.to_bytes().to_string()).unwrap();
+        let path = |name: &str| folder.join(name).display().to_string();
+        let settings = [
+            ("RNDR__CHAIN__RPC_URL", world.anvil.rpc_url()),
+            ("RNDR__CHAIN__ESCROW", world.escrow.to_string()),
+            ("RNDR__CHAIN__DEPLOY_BLOCK", world.deploy_block.to_string()),
+            ("RNDR__STORE__URL", world.database.url.clone()),
+            ("RNDR__STORE__OBJECTS", path("objects")),
+            ("RNDR__WALLET__KEYSTORE", path("wallet.json")),
+            ("RNDR_PASSWORD_FILE", path("password")),
+        ];
+        let settings = settings.map(|(key, value)| (key.to_owned(), value)).into();
+        let desk = Desk { folder, settings };
+        let import = ["wallet", "import", "--key-file", "key", "--out", "wallet.json"];
+        desk.run(&import, 0);
+        desk
+    }
+
+    /// Runs `rndr` without a terminal; it must end with this code.
+    fn run(&self, arguments: &[&str], code: i32) -> Output {
+        let settings = self.settings.iter().map(|(key, value)| (key, value));
+        let output = Command::new(env!("CARGO_BIN_EXE_rndr"))
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env_clear()
+            .envs(settings)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let talk = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {talk}");
+        output
+    }
+
+    /// What a successful command prints with `--json`.
+    fn data(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--json"]].concat(), 0);
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// What a refused command says with `--json`; nothing of it is data.
+    fn refusal(&self, arguments: &[&str], code: i32) -> Value {
+        let output = self.run(&[arguments, &["--json"]].concat(), code);
+        assert!(output.stdout.is_empty(), "{arguments:?} printed data");
+        let text = String::from_utf8(output.stderr).unwrap();
+        let error: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
+        assert!(!error["error"]["hint"].as_str().unwrap().is_empty(), "{text}");
+        error["error"].clone()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_goes_in_and_out_and_every_refusal_has_its_exit_code() {
+    let world = World::new().await;
+    let payer = world.funded("payer", 100 * RNDR).await;
+    let desk = Desk::of(&world, &payer);
+    let whole = |rndr: u128| Value::String((rndr * RNDR).to_string());
+
+    let deposited = desk.data(&["deposit", "12.5"]);
+    assert_eq!(deposited["transactions"].as_array().unwrap().len(), 2, "approve and deposit");
+    let account = desk.data(&["account"]);
+    assert_eq!(account["account"], payer.address().to_checksum(None));
+    assert_eq!(account["free"], (RNDR * 25 / 2).to_string());
+    assert_eq!(account["allowance"], "0");
+    desk.data(&["withdraw", "2.5"]);
+    desk.data(&["withdraw", "all", "--to", &wallet("elsewhere").address().to_string()]);
+    let account = desk.data(&["account"]);
+    assert_eq!(
+        (&account["free"], &account["balance"]),
+        (&whole(0), &(90 * RNDR).to_string().into())
+    );
+
+    // 2: usage, with the key or flag by name.
+    let unnamed = ["quote", "a.pov", "--size", "1x1"];
+    assert!(String::from_utf8_lossy(&desk.run(&unnamed, 2).stderr).contains("--frames"));
+    assert!(desk.refusal(&["deposit", "1e5"], 2)["message"].as_str().unwrap().contains("1e5"));
+    desk.refusal(&["wallet", "new", "--out", "wallet.json"], 2);
+    // 3: not found.
+    let unknown = B256::repeat_byte(7).to_string();
+    desk.refusal(&["close", &unknown], 3);
+    desk.refusal(&["account", "--escrow", &wallet("nobody").address().to_string()], 3);
+    // 4: insufficient funds, with the figures, before legacy RNDR's silent revert.
+    let lack = desk.refusal(&["deposit", "91"], 4);
+    assert!(lack["message"].as_str().unwrap().contains("holds 90 RNDR, 91 RNDR are needed"));
+    desk.refusal(&["withdraw", "1"], 4);
+    // 6: unavailable.
+    let dead = format!("http://127.0.0.1:{}", free_port());
+    desk.refusal(&["account", "--rpc-url", &dead], 6);
+    let scene = desk.folder.join("a.pov");
+    std::fs::write(&scene, "sphere { 0, 1 }").unwrap();
+    let quote = ["quote", "a.pov", "--frames", "1", "--size", "1x1", "--api", &dead];
+    desk.refusal(&quote, 6);
+    assert_eq!(desk.data(&["account"])["balance"], (90 * RNDR).to_string(), "nothing changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_closed_without_any_server_once_and_only_when_it_may() {
+    let world = World::new().await;
+    let payer = world.funded("payer", 100 * RNDR).await;
+    world.deposit(&payer, 60 * RNDR).await;
+    let desk = Desk::of(&world, &payer);
+    let deal = Deal::new(&world, &payer, 1).await;
+    deal.open(&world).await;
+    let job_id = deal.job_id.to_string();
+    let requested = desk.data(&["close", &job_id]);
+    assert_eq!(requested["state"], "requested");
+    // 5: rejected, while the request runs.
+    let refused = desk.refusal(&["close", &job_id], 5);
+    assert!(refused["message"].as_str().unwrap().contains("requested"));
+    world.anvil.pass(2 * 86_400).await;
+    assert_eq!(desk.data(&["close", &job_id])["state"], "closed");
+    let refused = desk.refusal(&["close", &job_id], 5);
+    assert!(refused["message"].as_str().unwrap().contains("closed already"));
+    assert_eq!(desk.data(&["account"])["free"], (60 * RNDR).to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_ends_with_seven_and_names_the_row_when_one_base_unit_changed() {
+    let world = World::new().await;
+    let payer = world.funded("payer", 100 * RNDR).await;
+    world.deposit(&payer, 5 * RNDR).await;
+    let amount = Amount::from_base(RNDR).unwrap().into();
+    let to = payer.address();
+    world.send(&payer, world.escrow, RenderEscrow::withdrawCall { amount, to }).await;
+    let store = world.store().await;
+    let indexer = world.indexer(&store);
+    world.caught_up(&store).await;
+    indexer.stop().await;
+    let desk = Desk::of(&world, &payer);
+
+    let clean = desk.data(&["audit", "replay"]);
+    assert_eq!(
+        (&clean["digest"], &clean["token_balance"]),
+        (&clean["stored_digest"], &(4 * RNDR).to_string().into())
+    );
+    let sql = "UPDATE account_states SET free = '00000000004000000000000000001' \
+        WHERE free = '00000000004000000000000000000'";
+    assert_eq!(world.database.tamper(sql.into()).await, 1);
+    let output = desk.run(&["audit", "replay"], 7);
+    let talk = String::from_utf8(output.stderr).unwrap();
+    assert!(talk.contains("table account_states") && talk.contains("column free"), "{talk}");
+    assert!(talk.contains("4000000000000000001, but the chain says 4000000000000000000"), "{talk}");
+    desk.data(&["audit", "replay", "--chain-only"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_token_goes_on_test_chains_only_and_an_escrow_needs_a_token() {
+    let world = World::new().await;
+    let payer = world.funded("payer", RNDR).await;
+    let desk = Desk::of(&world, &payer);
+    let deployed = desk.data(&["deploy", "--test-token", "--supply", "7"]);
+    let token = deployed["token"].as_str().unwrap().parse().unwrap();
+    let token = LegacyRndr::new(token, &world.anvil.provider);
+    let supply = token.balanceOf(payer.address()).call().await.unwrap();
+    assert_eq!(supply, alloy::primitives::U256::from(7 * RNDR));
+    let nothing = wallet("nobody").address().to_string();
+    desk.refusal(&["deploy", "--token", &nothing], 3);
+    let other = World::on(crate::world::anvil::Options { chain_id: 1, ..Default::default() }).await;
+    let rich = other.funded("payer", RNDR).await;
+    let desk = Desk::of(&other, &rich);
+    let refused = desk.refusal(&["deploy", "--test-token"], 2);
+    assert!(refused["message"].as_str().unwrap().contains("chain 1 is no local test chain"));
+}
