@@ -1,4 +1,4 @@
-//! pure: an upload's bytes -> the files of a scene, or why it is none; every byte is counted.
+//! An upload's bytes -> the files of a scene, or why it is none; in memory, every byte counted.
 
 use std::collections::BTreeMap;
 

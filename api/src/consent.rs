@@ -22,6 +22,11 @@ pub async fn signer(
         let detail = format!("signature has {} bytes; at most {SIGNATURE_BYTES}", signature.len());
         return Err(Code::SignatureInvalid.because(detail).at(field));
     }
+    if signature.is_empty() {
+        // On chain an empty signature stands for the sender, and the settler is who sends it.
+        let detail = "the signature is empty; it must be made over the typed data";
+        return Err(Code::SignatureInvalid.because(detail).at(field));
+    }
     let recovered = signing::recover(digest, signature);
     if let Ok(account) = &recovered
         && accounts.contains(account)

@@ -161,6 +161,11 @@ impl Code {
         contracts::revert::snake_case(self.variant())
     }
 
+    /// Seconds after which asking again makes sense.
+    pub fn retry_after(self) -> Option<u32> {
+        self.retryable().then_some(RETRY_SECONDS)
+    }
+
     /// A problem with this code. `detail` says what was found, with its figures.
     pub fn because(self, detail: impl Into<String>) -> Problem {
         Problem { code: self, detail: detail.into(), ..Problem::new(self) }
@@ -175,8 +180,6 @@ pub struct Problem {
     pub hint: Option<String>,
     pub field: Option<String>,
     pub errors: Vec<FieldProblem>,
-    /// Seconds after which asking again makes sense.
-    pub retry_after: Option<u32>,
     /// Whole length of the file, for Content-Range of a range that lies outside it.
     pub length: Option<usize>,
 }
@@ -191,9 +194,8 @@ pub struct FieldProblem {
 
 impl Problem {
     fn new(code: Code) -> Self {
-        let retry_after = code.retryable().then_some(RETRY_SECONDS);
         let detail = code.title().into();
-        Self { code, detail, hint: None, field: None, errors: vec![], retry_after, length: None }
+        Self { code, detail, hint: None, field: None, errors: vec![], length: None }
     }
 
     /// The field of the request to change.
@@ -240,7 +242,7 @@ impl Problem {
             retryable: code.retryable(),
             field: self.field.clone(),
             errors: self.errors.clone(),
-            retry_after: self.retry_after,
+            retry_after: code.retry_after(),
         }
     }
 }

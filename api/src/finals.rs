@@ -215,3 +215,6 @@ async fn write_zip(
     }
     archive.close().await.map(|_| ()).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

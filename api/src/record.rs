@@ -199,3 +199,6 @@ pub fn read_spec(canonical: &str) -> Result<ExpandedSpec, Problem> {
         Code::Internal.because("a stored spec does not read; its row was altered")
     })
 }
+
+#[cfg(test)]
+pub mod testing;

@@ -162,3 +162,6 @@ fn name(record: &Record, unit: u32) -> String {
         None => format!("unit {unit}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

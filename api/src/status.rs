@@ -263,3 +263,6 @@ pub fn progress(attempt: Option<&Attempt>, state: UnitState) -> u16 {
         | UnitState::Dead => 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ pub mod view;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
+use alloy::primitives::B256;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -64,6 +65,11 @@ fn request_id(headers: &HeaderMap) -> String {
     }
 }
 
+/// 32 random bytes: an order's salt.
+pub fn random_hash() -> B256 {
+    B256::from(rand::random::<[u8; 32]>())
+}
+
 /// Writes the body of a refusal: ours, or one that the router or a library made.
 fn explained(answer: Response, path: &str) -> Response {
     let (mut parts, body) = answer.into_parts();
@@ -80,7 +86,7 @@ fn explained(answer: Response, path: &str) -> Response {
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(seconds) = problem.retry_after {
+    if let Some(seconds) = problem.code.retry_after() {
         parts.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     let range = problem.length.map(|length| HeaderValue::try_from(format!("bytes */{length}")));

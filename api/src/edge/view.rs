@@ -143,11 +143,11 @@ fn lag_seconds(heads: &[Head], tip: &Block, now: i64) -> u64 {
 }
 
 fn min_block(query: &str) -> Result<Option<u64>, Problem> {
-    let named = query.split('&').filter_map(|pair| {
+    let mut named = query.split('&').filter_map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (name == MIN_BLOCK).then_some(value)
     });
-    let Some(value) = named.last() else { return Ok(None) };
+    let Some(value) = named.next_back() else { return Ok(None) };
     let wrong = || {
         let detail = format!("min_block is `{}`; it takes a block number", clip(value));
         Code::BadQuery.because(detail).at(MIN_BLOCK)

@@ -187,9 +187,8 @@ async fn signed<'a>(
         let found = consent::signer(app, digest, &signature.0, &accounts, &field).await;
         let hint = "Sign the typed_data with the key of the payer or approver, with the same \
             frames and reason; if the lots changed meanwhile, ask again with prepare: true.";
-        let signer = found.map_err(|problem| match problem.code {
-            Code::SignatureInvalid => problem.hint(hint),
-            _ => problem,
+        let signer = found.map_err(|problem| {
+            if problem.code == Code::SignatureInvalid { problem.hint(hint) } else { problem }
         })?;
         words.push(SignedWord { word, signer, signature: signature.0.clone() });
     }

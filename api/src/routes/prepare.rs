@@ -1,6 +1,6 @@
 //! Orders made from quotes: typed data to sign, the job's id, calldata to open it.
 
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::{Address, Bytes};
 use alloy::sol_types::SolCall;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -15,6 +15,7 @@ use super::documents::{Call, OrderDocument};
 use super::orders::{check_terms, quoted_units, refused};
 use super::quotes::{Funding, binding};
 use crate::App;
+use crate::edge::random_hash;
 use crate::edge::body::{Body, NoParams, Params};
 use crate::edge::view::{Answer, View};
 use crate::error::Problem;
@@ -135,7 +136,7 @@ async fn order_of(app: &App, request: &PrepareRequest, quote: &Quote) -> Result<
         burn_bps: settings.burn_bps,
         spec_hash: quote.spec_hash,
         quote_hash: quote.quote_hash,
-        salt: request.salt.map_or_else(|| B256::from(rand::random::<[u8; 32]>()), |salt| salt.0),
+        salt: request.salt.map_or_else(random_hash, |salt| salt.0),
     })
 }
 
