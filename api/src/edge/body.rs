@@ -205,7 +205,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_answered_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn any_bytes_are_answered_without_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        ) {
             let _ = read_json::<Outer>(&bytes);
             let _ = hash(&String::from_utf8_lossy(&bytes));
         }

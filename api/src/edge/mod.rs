@@ -45,7 +45,8 @@ pub async fn cross(request: Request, next: Next) -> Response {
     };
     let mut answer = explained(answer, &path);
     let millis = started.elapsed().as_millis();
-    tracing::info!(%method, path, status = answer.status().as_u16(), millis, request = id, "answered");
+    let status = answer.status().as_u16();
+    tracing::info!(%method, path, status, millis, request = id, "answered");
     if let Ok(value) = HeaderValue::from_str(&id) {
         answer.headers_mut().insert(REQUEST_ID, value);
     }

@@ -83,7 +83,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_header_gives_a_range_inside_the_file(text in "bytes=[0-9,-]{0,12}", length in 0usize..50) {
+        fn any_header_gives_a_range_inside_the_file(
+            text in "bytes=[0-9,-]{0,12}",
+            length in 0usize..50,
+        ) {
             if let Ok(Some(range)) = asked(Some(&text), length) {
                 prop_assert!(range.start < range.end && range.end <= length);
             }

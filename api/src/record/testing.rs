@@ -114,7 +114,7 @@ impl Record {
                 node: NODE,
                 lease_state: state,
                 progress: 0,
-                problem: None,
+                problem: (state == LeaseState::Failed).then(|| "exit 1".into()),
                 expires_at: NOW + 60,
             });
         }

@@ -1,6 +1,6 @@
 //! Accounts: what is free, what stands in jobs, and every movement behind it as double entries.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -175,9 +175,8 @@ async fn place_of(reader: &Reader, text: &str) -> Result<(u64, u64), Problem> {
 async fn blocks_of(reader: &Reader, rows: &[EventRow]) -> Result<HashMap<u64, Block>, Problem> {
     let mut blocks = HashMap::new();
     for row in rows {
-        if !blocks.contains_key(&row.block) {
-            let block = reader.block(row.block).await?.ok_or_else(left)?;
-            blocks.insert(row.block, block);
+        if let hash_map::Entry::Vacant(place) = blocks.entry(row.block) {
+            place.insert(reader.block(row.block).await?.ok_or_else(left)?);
         }
     }
     Ok(blocks)

@@ -64,7 +64,7 @@ pub struct OutputParams {
     params(("job_id" = String, Path), ("unit" = u32, Path), OutputParams),
     responses(
         (status = 200, content_type = "application/octet-stream"),
-        (status = 206, description = "The range asked for", content_type = "application/octet-stream")
+        (status = 206, description = "The range", content_type = "application/octet-stream")
     )
 )]
 pub async fn output(

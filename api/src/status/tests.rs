@@ -65,12 +65,18 @@ fn a_rejected_unit_is_offered_again_until_its_attempts_are_used_up() {
 }
 
 #[test]
-fn failed_and_expired_leases_are_offered_again_and_die_after_the_third() {
+fn a_unit_is_given_up_after_three_failures_or_twelve_tries_of_any_kind() {
     let mut record = opened();
+    record.lease(&[0], LeaseState::Failed).lease(&[0], LeaseState::Expired);
     record.lease(&[0], LeaseState::Failed);
-    assert_eq!(state(&record, 0), UnitState::SoftFailed);
-    record.lease(&[0], LeaseState::Expired).lease(&[0], LeaseState::Failed);
+    assert_eq!(state(&record, 0), UnitState::SoftFailed, "a node that vanished is no failure");
+    record.lease(&[0], LeaseState::Failed);
     assert_eq!(state(&record, 0), UnitState::Dead);
+    for _ in 0..12 {
+        assert_ne!(state(&record, 1), UnitState::Dead);
+        record.lease(&[1], LeaseState::Expired);
+    }
+    assert_eq!(state(&record, 1), UnitState::Dead);
 }
 
 #[test]
