@@ -4,6 +4,11 @@ pragma solidity 0.8.37;
 
 import {Lot, Order} from "./Order.sol";
 
+/// Holds the money of render jobs in one token. It has no owner, no upgrade and no pause. Paying a
+/// node takes the settler's consent and either the payer's side's, or a review window that passed
+/// without a rejection. "Until t" is before t, "from t" is at t or later; times are block times.
+/// Signatures are EIP-712 in the domain { name: "RenderEscrow", version: "1", chainId,
+/// verifyingContract }, 65 bytes by an EOA, or whatever an ERC-1271 wallet takes.
 interface IRenderEscrow {
     // ---- accounts: each event carries the account's balance and sequence number afterwards ----
     event Deposited(
@@ -178,29 +183,75 @@ interface IRenderEscrow {
     /// A sealed lot needs the key behind `keyCommit`, an unsealed one the key zero.
     error RenderEscrow_KeyRefused(bytes32 lotHash, bytes32 key, bytes32 keyCommit);
 
+    // ---- accounts ----
+
+    /// Moves `amount` of the caller's tokens, by its allowance, to its own free balance.
+    /// The token must move exactly `amount`; legacy RNDR's allowances always fall.
     function deposit(uint96 amount) external;
+
+    /// As `deposit`, of the caller's tokens, to the free balance of `account`.
     function depositFor(address account, uint96 amount) external;
+
+    /// Only for the token: what legacy RNDR's `holdInEscrow` calls after it moved `amount` here.
+    /// `jobId` is its word for a text; here it must be "0x" and 40 hexadecimal digits, the account
+    /// to credit. The token's word is taken for the amount.
     function fundJob(string calldata jobId, uint256 amount) external;
+
+    /// Sends `amount` of the caller's free balance to `to`, at any time.
     function withdraw(uint96 amount, address to) external;
+
+    /// By anyone: sends the dead address's free balance, the burn shares, to the dead address.
     function burn() external;
+
+    // ---- opening ----
+
+    /// Opens the job with the caller's own money: its free balance first, what lacks from its
+    /// allowance. By anyone, before `openBy`; what is not spent returns to `order.refundTo`.
+    /// @return jobId the order's EIP-712 digest
     function open(Order calldata order) external returns (bytes32 jobId);
+
+    /// Opens the job from the payer's free balance, by its signature over the jobId. `signer` must
+    /// be the payer; an empty `signature` means that the payer calls.
     function openFor(Order calldata order, address signer, bytes calldata signature)
         external
         returns (bytes32 jobId);
+
+    /// Adds `amount` of the caller's free balance to an open job. Like the cap, what is not spent
+    /// of it returns to the order's `refundTo`, not to the caller.
     function topUp(bytes32 jobId, uint96 amount) external;
+
+    // ---- paying ----
+    // `acceptance`: the settler's signed `Acceptance` of exactly these lots; empty means that the
+    // settler calls. `approval`: the payer's or approver's signed `Approval` of exactly these
+    // lots; empty means that one of them calls. At most 256 lots a call, all or none of them.
+
+    /// Pays unsealed lots at once, by both consents. Until the job's end, which is
+    /// `claimGrace` after the work deadline or after the close request. Units must be free, and
+    /// the lots never committed.
     function release(
         Order calldata order,
         Lot[] calldata lots,
         bytes calldata acceptance,
         bytes calldata approval
     ) external;
+
+    /// Reserves the lots' units and money and starts each lot's review window of
+    /// `reviewSeconds`. By the settler's consent, until the job's end. With an approval, which an
+    /// empty one is not here, the window ends at once. A lot commits once for ever.
     function commit(
         Order calldata order,
         Lot[] calldata lots,
         bytes calldata acceptance,
         bytes calldata approval
     ) external;
+
+    /// Ends the window of committed lots: from then on nobody can reject, and anyone may settle.
+    /// Lots that ended meanwhile and units that were rejected are left as they are.
     function approve(Order calldata order, Lot[] calldata lots, bytes calldata approval) external;
+
+    /// By payer or approver, by call or by a signed `Rejection`, which may be older than the
+    /// commit: frees the units of `mask` while the lot's window is open and it is not approved.
+    /// Units rejected before are skipped. In a closed job the money goes back at once.
     function reject(
         Order calldata order,
         Lot calldata lot,
@@ -208,13 +259,35 @@ interface IRenderEscrow {
         bytes32 reasonHash,
         bytes calldata signature
     ) external;
+
+    /// By anyone, once each lot's window is over or was ended: pays what was not rejected.
+    /// `keys[i]` must hash to the lot's `keyCommit`, and is zero for an unsealed lot.
     function settle(Order calldata order, Lot[] calldata lots, bytes32[] calldata keys) external;
+
+    /// By anyone, `claimGrace` after the full window of a sealed lot that is not settled: its
+    /// units are free again, its money the job's, or in a closed job the payer's side's at once.
     function lapse(Order calldata order, Lot calldata lot) external;
+
+    // ---- ending ----
+
+    /// By payer or approver, once, by call or signed `CloseRequest`, before `workDeadline`: its
+    /// time takes the place of `workDeadline`. The job takes lots for `claimGrace` more.
     function requestClose(Order calldata order, bytes calldata signature) external;
+
+    /// By anyone, from the job's end or once all units are paid: what is neither paid nor pending
+    /// goes to the free balance of `refundTo`. Pending lots settle, lapse or are rejected later.
     function close(Order calldata order) external;
 
+    // ---- what is stored ----
+
+    /// The one ERC-20 token of this escrow.
     function token() external view returns (address);
+
+    /// Free balance of an account and its number of events so far.
     function account(address owner) external view returns (uint96 free, uint64 seq);
+
+    /// A job's money, units paid, number of events so far, status (0 none, 1 open, 2 closed) and
+    /// the time of its close request, or 0. What remains is `funded - released - pending`.
     function job(bytes32 jobId)
         external
         view
@@ -227,11 +300,20 @@ interface IRenderEscrow {
             uint8 status,
             uint40 closeRequestedAt
         );
+
+    /// A lot's status (0 none, 1 committed, 2 approved, 3 settled, 4 lapsed), the end of its full
+    /// window, and the units of it that were rejected. A released lot has none of these.
     function lot(bytes32 lotHash)
         external
         view
         returns (uint8 status, uint40 windowEnd, uint256 rejected);
+
+    /// Units of the job's 256-unit word `word` that are reserved or paid.
     function takenUnits(bytes32 jobId, uint32 word) external view returns (uint256 mask);
+
+    /// The order's EIP-712 digest, which the payer signs and which names the job.
     function jobIdOf(Order calldata order) external view returns (bytes32);
+
+    /// The struct hash of the lot, which names it on chain.
     function lotHashOf(bytes32 jobId, Lot calldata lot) external view returns (bytes32);
 }
