@@ -20,6 +20,7 @@ pub mod anvil;
 pub mod database;
 pub mod deals;
 pub mod studio;
+pub mod troupe;
 
 use anvil::{Anvil, Options};
 use database::Database;
