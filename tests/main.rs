@@ -7,6 +7,7 @@ mod world;
 mod stories {
     mod audit;
     mod cli;
+    mod demo;
     mod faults;
     mod nodes;
     mod reorg;
