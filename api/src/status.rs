@@ -229,12 +229,19 @@ fn open_phase(record: &Record, counts: &UnitCounts, remaining: Amount) -> JobPha
     }
 }
 
-/// What remains after the lots that the settler accepted and the chain has not seen.
+/// What remains once the chain has seen what is known here: lots that the settler accepted take
+/// their money, rejections that are signed give theirs back.
 pub fn uncommitted_left(record: &Record, remaining: Amount) -> Amount {
-    let unseen = record.lots.values().filter(|lot| lot.chain.is_none());
-    unseen.fold(remaining, |left, lot| {
-        let held = units::mask_amount(lot.live(), lot.lot.unit_price).unwrap_or(Amount::MAX);
-        left.checked_sub(held).unwrap_or(Amount::ZERO)
+    let price =
+        |lot: &KnownLot, mask| units::mask_amount(mask, lot.lot.unit_price).unwrap_or(Amount::MAX);
+    let (seen, unseen): (Vec<&KnownLot>, Vec<&KnownLot>) =
+        record.lots.values().partition(|lot| lot.chain.is_some());
+    let in_review = seen.into_iter().filter(|lot| !lot.is_decided());
+    let with_freed = in_review.fold(remaining, |left, lot| {
+        left.checked_add(price(lot, lot.unseen_refusals())).unwrap_or(Amount::MAX)
+    });
+    unseen.into_iter().fold(with_freed, |left, lot| {
+        left.checked_sub(price(lot, lot.live())).unwrap_or(Amount::ZERO)
     })
 }
 

@@ -124,6 +124,20 @@ fn a_job_whose_money_does_not_cover_the_next_unit_is_paused() {
 }
 
 #[test]
+fn a_rejection_on_its_way_to_the_chain_pays_for_the_next_attempt() {
+    let mut record = opened();
+    let chain = &mut record.chain.as_mut().unwrap().1;
+    (chain.funded, chain.pending) = (Amount::from(3 * PRICE), Amount::from(3 * PRICE));
+    let lot = record.deliver(&[0, 1, 2]);
+    record.on_chain(lot, LotStatus::Committed, &[]);
+    assert_eq!(phase(&record), JobPhase::PausedFunds);
+    record.refuse(lot, &[1]);
+    assert_eq!(phase(&record), JobPhase::Queued);
+    record.on_chain(lot, LotStatus::Committed, &[1]);
+    assert_eq!(phase(&record), JobPhase::PausedFunds, "seen by the chain, it counts once");
+}
+
+#[test]
 fn closing_a_job_goes_by_way_of_what_is_pending() {
     let mut record = opened();
     record.chain.as_mut().unwrap().1.close_requested = true;
