@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use alloy::primitives::{B256, U256};
+use contracts::order::MAX_APPROVAL_LOTS;
 use contracts::{Lot, units};
 
 use crate::error::{Code, Problem};
 use crate::record::{KnownLot, Record};
 use crate::status::{UnitState, unit_state};
-
-/// Most lots under one approval: it has to fit one call to the escrow, in one block.
-pub const APPROVAL_LOTS: usize = 100;
 
 /// One thing to sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +80,7 @@ pub fn approve(record: &Record, wanted: &[u32], chain_time: i64) -> Result<Plan,
         }
     }
     let whole = [unseen, seen].into_iter().flat_map(|lots| {
-        let approvals = lots.chunks(APPROVAL_LOTS);
+        let approvals = lots.chunks(MAX_APPROVAL_LOTS);
         let approvals = approvals.map(|lots| Word::Approval { lots: lots.to_vec() });
         approvals.collect::<Vec<_>>()
     });

@@ -19,6 +19,8 @@ pub const MAX_FEE_BPS: u16 = 1_000;
 pub const ALL_BPS: u16 = 10_000;
 /// Most units of an order: the job's slot counts them in 24 bits.
 pub const MAX_UNITS: u32 = (1 << 24) - 1;
+/// Most lots of one approval: the contract takes 256 a call, a block of 30 million gas some more.
+pub const MAX_APPROVAL_LOTS: usize = 100;
 /// Whoever holds the burn shares; nobody has its key.
 pub const BURN_ACCOUNT: Address =
     alloy::primitives::address!("000000000000000000000000000000000000dEaD");

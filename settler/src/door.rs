@@ -24,7 +24,7 @@ pub mod answers;
 
 use crate::accept::{Notary, Refusal};
 use crate::door::answers::Refused;
-use crate::leases::Leases;
+use crate::leases::{Leases, busy_until};
 use crate::node::{
     Accepted, BackendInfo, Delivery, DoorInfo, Failure, LeaseOffer, MAX_BACKENDS, MAX_FILE,
     MAX_PROBLEM, Manifest, OFFER_WAIT, REGISTRATION_WINDOW, Registered, Registration, Renewal,
@@ -253,7 +253,7 @@ async fn active_lease(
     lease_id: &str,
 ) -> Result<(Lease, JobTerms, Vec<u32>), Refused> {
     let lease = lease_of(door, node, lease_id).await?;
-    if lease.state != LeaseState::Active || lease.expires_at <= crate::now() {
+    if lease.state != LeaseState::Active {
         return Err(Refused::LeaseLost(lease.lease_id));
     }
     let job = terms::read(&door.store, &door.specs, lease.job_id).await?;
@@ -300,9 +300,18 @@ async fn upload(
     }
     let busy = |_| Refused::Busy("the door is closing");
     let _place = door.uploads.acquire().await.map_err(busy)?;
+    let until = busy_until(&job, crate::now(), REQUEST_LIMIT);
+    if !door.store.work().renew_lease(&lease_id, node.node, until).await? {
+        return Err(Refused::LeaseLost(lease_id));
+    }
     let bytes = collect(body, largest_file(&job)).await?;
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let hash = door.store.objects().put(bytes).await?;
+    // From here the node has the time of one lease again, to send the next file or to deliver.
+    let until = crate::now().saturating_add(door.leases.lease_seconds).min(until);
+    if !door.store.work().renew_lease(&lease_id, node.node, until).await? {
+        return Err(Refused::LeaseLost(lease_id));
+    }
     Ok(Json(Uploaded { hash, size }))
 }
 
@@ -336,6 +345,12 @@ async fn deliver(
     let delivery: Delivery = parse(&body)?;
     let lease = lease_of(&door, &node, &lease_id).await?;
     let job_id = lease.job_id;
+    if lease.state == LeaseState::Active {
+        // Opening many files can outlast a lease. That it was lost meanwhile, `accept` will say.
+        let job = terms::read(&door.store, &door.specs, job_id).await?;
+        let until = busy_until(&job, crate::now(), REQUEST_LIMIT);
+        door.store.work().renew_lease(&lease_id, node.node, until).await?;
+    }
     let answer = door.notary.accept(&door.store, &door.specs, &lease, delivery, crate::now()).await;
     door.changed().await;
     match answer {

@@ -29,6 +29,8 @@ pub struct Leases {
     pub escrow: Address,
     pub chain_id: u64,
     pub lease_seconds: i64,
+    /// Blocks above one that make it deep: no tolerated reorg undoes it.
+    pub confirmations: u64,
     pub sealed: bool,
     /// Held while a lease is taken.
     board: Mutex<Option<Board>>,
@@ -38,6 +40,7 @@ pub struct Leases {
 struct Board {
     read_at: Instant,
     mined_at: i64,
+    deep_block: Option<u64>,
     nodes: Vec<Node>,
     open: Vec<Work>,
 }
@@ -59,11 +62,21 @@ impl Leases {
         specs: Arc<Specs>,
         settler: Address,
         (escrow, chain_id): (Address, u64),
-        lease_seconds: i64,
+        (lease_seconds, confirmations): (i64, u64),
         sealed: bool,
     ) -> Self {
         let board = Mutex::new(None);
-        Self { store, specs, settler, escrow, chain_id, lease_seconds, sealed, board }
+        Self {
+            store,
+            specs,
+            settler,
+            escrow,
+            chain_id,
+            lease_seconds,
+            confirmations,
+            sealed,
+            board,
+        }
     }
 
     /// The next lease for this node, taken in its name; None when there is nothing for it now.
@@ -77,7 +90,8 @@ impl Leases {
         // The chain judges by its own time; the later clock of the two is the careful one.
         let now = read.mined_at.max(wall);
         let (settler, lease_seconds) = (self.settler, self.lease_seconds);
-        let asking = Asking { node, nodes: &read.nodes, settler, now, lease_seconds };
+        let (nodes, deep_block) = (&read.nodes, read.deep_block);
+        let asking = Asking { node, nodes, settler, now, lease_seconds, deep_block };
         let jobs: Vec<Job<'_>> = read.open.iter().map(Work::as_job).collect();
         match queue::next(&jobs, &asking) {
             // What was read is used up by the lease: the next one reads again.
@@ -100,14 +114,17 @@ impl Leases {
     async fn read(&self) -> Result<Board, TermsError> {
         let read_at = Instant::now();
         let reader = self.store.reader();
-        let mined_at = reader.tip().await?.map_or(0, |tip| tip.mined_at);
+        let tip = reader.tip().await?;
+        let mined_at = tip.as_ref().map_or(0, |tip| tip.mined_at);
+        let deep_block = tip.and_then(|tip| tip.number.checked_sub(self.confirmations));
         let mut open = Vec::new();
         for (order, state) in reader.open_jobs(self.settler).await? {
             if !state.closed {
                 open.push(self.work(order, state).await?);
             }
         }
-        Ok(Board { read_at, mined_at, nodes: reader.nodes().await?, open })
+        let nodes = reader.nodes().await?;
+        Ok(Board { read_at, mined_at, deep_block, nodes, open })
     }
 
     async fn work(&self, order: JobOrder, state: JobState) -> Result<Work, TermsError> {
@@ -123,15 +140,14 @@ impl Leases {
             Err(other) => return Err(other),
         };
         let quote = reader.quote(order.order.quote_hash).await?;
-        Ok(Work {
-            spec,
-            unit_price: quote.map(|quote| quote.unit_price),
-            lots: reader.job_lots(job_id).await?,
-            drafts: reader.lot_drafts_of_job(job_id).await?,
-            attempts: reader.attempts_of_job(job_id).await?,
-            order,
-            state,
-        })
+        // Work moves from attempts to drafts to lots to the job's money, so reading in that order
+        // can count it twice, never not at all: a unit delivered meanwhile is not leased again.
+        let attempts = reader.attempts_of_job(job_id).await?;
+        let drafts = reader.lot_drafts_of_job(job_id).await?;
+        let lots = reader.job_lots(job_id).await?;
+        let state = reader.job(job_id).await?.map_or(state, |(_, newest)| newest);
+        let unit_price = quote.map(|quote| quote.unit_price);
+        Ok(Work { spec, unit_price, lots, drafts, attempts, order, state })
     }
 
     async fn take(
@@ -207,6 +223,12 @@ impl Leases {
         let cap = cap.min(job.ends_at().saturating_sub(queue::COMMIT_MARGIN / 2));
         (cap > now).then(|| now.saturating_add(self.lease_seconds).min(cap))
     }
+}
+
+/// The end of a lease while the door is at work for it: nobody can renew meanwhile.
+pub fn busy_until(job: &JobTerms, now: i64, limit: Duration) -> i64 {
+    let limit = i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
+    now.saturating_add(limit).min(job.ends_at().saturating_sub(queue::COMMIT_MARGIN / 2))
 }
 
 impl Work {

@@ -165,7 +165,8 @@ pub async fn run(config: Config, store: Store, stop: CancellationToken) -> Resul
     let lease_seconds = i64::try_from(config.lease_seconds).unwrap_or(i64::MAX);
     let settler = notary.settler();
     let specs = Arc::new(Specs::default());
-    let leases = Leases::new(store.clone(), specs, settler, home, lease_seconds, config.sealed);
+    let times = (lease_seconds, config.confirmations);
+    let leases = Leases::new(store.clone(), specs, settler, home, times, config.sealed);
     let commit_after_seconds = i64::try_from(config.commit_after_seconds).unwrap_or(i64::MAX);
     let payroll = Payroll {
         store: store.clone(),
@@ -187,6 +188,7 @@ pub async fn run(config: Config, store: Store, stop: CancellationToken) -> Resul
         // Nobody waits for it any more: not an error of ours.
         let _ = bound.send(address);
     }
+    let lease_time = Duration::from_secs(config.lease_seconds);
     let stop = stop.child_token();
     let wake = Arc::new(Notify::new());
     let door = Arc::new(Door::new(leases, notary, wake.clone(), stop.clone()));
@@ -195,7 +197,7 @@ pub async fn run(config: Config, store: Store, stop: CancellationToken) -> Resul
         let serve = axum::serve(listener, door::router(door)).with_graceful_shutdown(closing);
         serve.await.map_err(Error::Door)
     };
-    let expired = expire(&store, &wake, config.poll, &stop);
+    let expired = expire(&store, &wake, config.poll, lease_time, &stop);
     let paid = pay_rounds(payroll, sender, config.poll, &stop);
     // The first to fail stops the others.
     let all = tokio::join!(guard(served, &stop), guard(expired, &stop), guard(paid, &stop));
@@ -257,8 +259,14 @@ async fn expire(
     store: &Store,
     wake: &Notify,
     poll: Duration,
+    grace: Duration,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
+    // While this process was away no node could renew: each gets the time of one lease to say
+    // that it is still there, or what it rendered would be lost.
+    if pause(grace, stop).await {
+        return Ok(());
+    }
     loop {
         let over = expire_due(store, now()).await;
         for lease in settle_round(over.map_err(Error::from))?.unwrap_or_default() {

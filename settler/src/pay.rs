@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{B256, U256, keccak256};
-use contracts::order::lots_hash;
+use contracts::order::{MAX_APPROVAL_LOTS, lots_hash};
 use contracts::units::lot_amount;
 use contracts::{Amount, JobId, Lot};
 use store::{
@@ -12,11 +12,13 @@ use store::{
 };
 
 use crate::calls::proposed_lots;
+use crate::queue::waiting;
 
 /// Nearer than this to the job's end a lot is committed without waiting for an approval.
 const END_MARGIN: i64 = 1_800;
-/// Most lots of one call: the contract takes 256, a block of 30 million gas some more.
-const MAX_LOTS: usize = 128;
+/// Nearer than this to the date from which anyone may end a sealed lot its key is not sent: a
+/// `lapse` that comes first would take key and money.
+const LAPSE_MARGIN: i64 = 300;
 
 /// All that is known of one job.
 #[derive(Debug)]
@@ -106,6 +108,8 @@ struct View<'a> {
     clock: &'a Clock,
     on_chain: BTreeMap<B256, &'a (LotRow, LotState)>,
     drafts: BTreeMap<B256, &'a LotDraft>,
+    /// Of them, those that the chain has not seen and would take.
+    waiting: BTreeSet<B256>,
     /// Lots in a commit or release that is signed and whose outcome is unknown.
     in_flight: BTreeSet<B256>,
     /// The job's free money, less what is in flight.
@@ -117,14 +121,16 @@ impl<'a> View<'a> {
         let on_chain: BTreeMap<_, _> =
             books.lots.iter().map(|both| (both.0.lot_hash, both)).collect();
         let drafts: BTreeMap<_, _> = books.drafts.iter().map(|d| (d.lot_hash, d)).collect();
+        let waiting = waiting(books.lots, books.drafts).into_iter().map(|d| d.lot_hash).collect();
         let unknown = books.intents.iter().filter(|i| i.state == IntentState::Unknown);
         let in_flight: BTreeSet<B256> = unknown.flat_map(proposed_lots).collect();
-        let flying = in_flight.iter().filter(|hash| !on_chain.contains_key(*hash));
+        let waiting: BTreeSet<B256> = waiting;
+        let flying = in_flight.iter().filter(|hash| waiting.contains(*hash));
         let promised = flying.filter_map(|hash| drafts.get(hash)).map(|d| lot_amount(&d.lot));
         let promised =
             promised.fold(Amount::ZERO, |sum, a| add_or_max(sum, a.unwrap_or(Amount::MAX)));
         let left = books.state.remaining().checked_sub(promised).unwrap_or(Amount::ZERO);
-        Self { books, clock, on_chain, drafts, in_flight, left }
+        Self { books, clock, on_chain, drafts, waiting, in_flight, left }
     }
 
     fn plan(&self, subject: B256, call: Call) -> Plan {
@@ -174,7 +180,7 @@ impl<'a> View<'a> {
         drafts.sort_by_key(|d| (d.accepted_at, d.lot_hash));
         for draft in drafts {
             let hash = draft.lot_hash;
-            let known = taken.contains(&hash) || self.on_chain.contains_key(&hash);
+            let known = taken.contains(&hash) || !self.waiting.contains(&hash);
             let due = hurried.contains(&hash) || self.is_due(draft, rules);
             if known || !due {
                 continue;
@@ -190,7 +196,7 @@ impl<'a> View<'a> {
     /// One call for an approval whose lots are all wanted whole and all still unknown to the
     /// chain; none when it must be handed in later, with `approve`.
     fn with_approval(&self, approval: &Approval, lots: &[&LotDraft]) -> Option<Plan> {
-        let fresh = lots.iter().all(|d| !self.on_chain.contains_key(&d.lot_hash));
+        let fresh = lots.iter().all(|d| self.waiting.contains(&d.lot_hash));
         let whole = lots.iter().all(|d| self.rejections_of(d.lot_hash).next().is_none());
         let subject = lots_hash(&approval.lot_hashes);
         let unsealed = lots.iter().all(|d| !d.lot.is_sealed());
@@ -198,7 +204,7 @@ impl<'a> View<'a> {
         // A parked one was refused (a signature that the payer's wallet does not own up to, say):
         // the lots then go alone, and their review window runs.
         let refused = self.is_parked(action, subject);
-        let fits = (1..=MAX_LOTS).contains(&lots.len());
+        let fits = (1..=MAX_APPROVAL_LOTS).contains(&lots.len());
         if !(fresh && whole && fits) || refused {
             return None;
         }
@@ -258,11 +264,16 @@ impl<'a> View<'a> {
                     && !wanted.is_zero()
             });
             let mut open = self.books.rejections.iter().filter(|r| self.is_open(r));
-            let waits = open.any(|r| {
-                approval.lot_hashes.contains(&r.lot_hash)
-                    && !self.is_parked(Action::Reject, rejection_subject(r))
-            });
-            if !helps || waits || lots.len() > MAX_LOTS {
+            // Even one that could not be sent yet: what the payer refused is never paid by its own
+            // approval. At worst the lot waits for the end of its window.
+            let waits = open.any(|r| approval.lot_hashes.contains(&r.lot_hash));
+            if !helps || waits {
+                continue;
+            }
+            if lots.len() > MAX_APPROVAL_LOTS {
+                let job_id = self.books.order.job_id;
+                let lots = lots.len();
+                tracing::error!(%job_id, lots, "an approval of too many lots was taken in");
                 continue;
             }
             let lots = lots.iter().map(|(row, _)| row.lot.clone()).collect();
@@ -286,7 +297,10 @@ impl<'a> View<'a> {
             let lot = row.lot.clone();
             // Unsealed lots need no key, so anyone's are settled.
             if !row.lot.is_sealed() || self.drafts.contains_key(&row.lot_hash) {
-                if self.is_over(state) {
+                let lapses = row.lot.is_sealed()
+                    && self.clock.now.saturating_add(LAPSE_MARGIN)
+                        >= state.window_end.saturating_add(grace);
+                if self.is_over(state) && !lapses {
                     plans.push(self.plan(row.lot_hash, Call::Settle { lot }));
                 }
             } else if self.clock.now >= state.window_end.saturating_add(grace) {

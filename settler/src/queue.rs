@@ -35,6 +35,8 @@ pub struct Asking<'a> {
     pub settler: Address,
     pub now: i64,
     pub lease_seconds: i64,
+    /// Newest block that no tolerated reorg undoes.
+    pub deep_block: Option<u64>,
 }
 
 /// Units of one word of one job, each with the number of the attempt.
@@ -68,6 +70,8 @@ pub enum Reason {
     NothingFree,
     #[error("its free units failed on this node, and another node is there")]
     OtherNodeFirst,
+    #[error("its claim grace of {grace} s does not cover a unit of up to {each} s")]
+    GraceTooShort { grace: i64, each: i64 },
     #[error("{left} of its money is free, a unit costs {price}; a top-up resumes it")]
     NoMoney { left: Amount, price: Amount },
 }
@@ -102,8 +106,9 @@ fn pick(job: &Job<'_>, asking: &Asking<'_>) -> Result<Pick, Reason> {
         .collect();
     let histories = histories(job);
     let affordable = affordable(job, unit_price)?;
-    let busy = busy_words(job);
-    let size = usize::try_from(spec.chunk.size.min(affordable)).unwrap_or(1).max(1);
+    let busy = busy_words(job, asking.deep_block);
+    let fitting = fitting(job, spec, asking)?;
+    let size = usize::try_from(spec.chunk.size.min(affordable).min(fitting)).unwrap_or(1).max(1);
     let mut refused_here = false;
     for word in 0..spec.units().div_ceil(WORD_UNITS) {
         let taken = busy.get(&word).copied().unwrap_or(U256::ZERO);
@@ -173,10 +178,21 @@ fn has_backend(node: &Node, spec: &ExpandedSpec) -> bool {
     node.backends.iter().any(|b| b.backend == engine && b.version == spec.engine_version)
 }
 
+/// How many units end within `claimGrace`, at the job's limit for each: the payer may ask to close
+/// at any time, and what is in work then must still be committed before the job's end.
+fn fitting(job: &Job<'_>, spec: &ExpandedSpec, asking: &Asking<'_>) -> Result<u32, Reason> {
+    let grace = i64::try_from(job.order.order.claim_grace).unwrap_or(i64::MAX);
+    let time = grace.saturating_sub(asking.lease_seconds).saturating_sub(COMMIT_MARGIN);
+    let each = i64::from(spec.timeout_seconds).max(1);
+    match u32::try_from(time / each) {
+        Ok(0) | Err(_) => Err(Reason::GraceTooShort { grace, each }),
+        Ok(units) => Ok(units),
+    }
+}
+
 /// How many more units the job's free money pays, after what is accepted or leased already.
 fn affordable(job: &Job<'_>, price: Amount) -> Result<u32, Reason> {
-    let on_chain: BTreeSet<B256> = job.lots.iter().map(|(row, _)| row.lot_hash).collect();
-    let drafts = job.drafts.iter().filter(|d| !on_chain.contains(&d.lot_hash));
+    let drafts = waiting(job.lots, job.drafts).into_iter();
     let leased = job.attempts.iter().filter(|a| a.lease_state == LeaseState::Active).count();
     let promised = drafts
         .map(|d| lot_amount(&d.lot))
@@ -190,15 +206,32 @@ fn affordable(job: &Job<'_>, price: Amount) -> Result<u32, Reason> {
     Ok(u32::try_from(left.base() / price.base()).unwrap_or(u32::MAX))
 }
 
+/// Accepted lots that the chain has not seen and still could: a lot some of whose units are
+/// reserved or paid by another can never be committed, so it holds neither money nor units.
+pub fn waiting<'a>(lots: &[(LotRow, LotState)], drafts: &'a [LotDraft]) -> Vec<&'a LotDraft> {
+    let mut alive: BTreeMap<u32, U256> = BTreeMap::new();
+    for (row, state) in lots {
+        *alive.entry(row.lot.word).or_default() |= alive_mask(row, state);
+    }
+    let on_chain: BTreeSet<B256> = lots.iter().map(|(row, _)| row.lot_hash).collect();
+    let is_free = |draft: &&LotDraft| {
+        let taken = alive.get(&draft.lot.word).copied().unwrap_or_default();
+        !on_chain.contains(&draft.lot_hash) && (taken & draft.lot.mask).is_zero()
+    };
+    drafts.iter().filter(is_free).collect()
+}
+
 /// Units that nobody may start: paid or reserved on chain, accepted, or in somebody's lease.
-fn busy_words(job: &Job<'_>) -> BTreeMap<u32, U256> {
+fn busy_words(job: &Job<'_>, deep_block: Option<u64>) -> BTreeMap<u32, U256> {
     let mut busy: BTreeMap<u32, U256> = BTreeMap::new();
     let mut add = |word: u32, mask: U256| *busy.entry(word).or_default() |= mask;
     for (row, state) in job.lots {
-        add(row.lot.word, alive_mask(row, state));
+        // A rejection or lapse that a reorg may still undo frees nothing yet: done anew, the unit
+        // would then be accepted twice and paid once.
+        let deep = deep_block.is_some_and(|deep| state.block <= deep);
+        add(row.lot.word, if deep { alive_mask(row, state) } else { row.lot.mask });
     }
-    let on_chain: BTreeSet<B256> = job.lots.iter().map(|(row, _)| row.lot_hash).collect();
-    for draft in job.drafts.iter().filter(|d| !on_chain.contains(&d.lot_hash)) {
+    for draft in waiting(job.lots, job.drafts) {
         add(draft.lot.word, draft.lot.mask);
     }
     for attempt in job.attempts.iter().filter(|a| a.lease_state == LeaseState::Active) {

@@ -1,6 +1,6 @@
 //! What a job's order stands for, read from the store: its spec, its unit price, its money.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy::primitives::B256;
@@ -8,6 +8,8 @@ use contracts::spec::ExpandedSpec;
 use contracts::units::lot_amount;
 use contracts::{Amount, JobId, Lot, Order};
 use store::{JobState, Reader, Store};
+
+use crate::queue;
 
 /// Specs kept parsed: more jobs than this are rarely open at once, and one may have 2^20 frames.
 const MAX_SPECS: usize = 256;
@@ -95,11 +97,14 @@ pub async fn read(store: &Store, specs: &Specs, job_id: JobId) -> Result<JobTerm
 /// Does the job's free money, less what is accepted and not yet committed, pay for this lot?
 pub async fn covers(store: &Store, job: &JobTerms, lot: &Lot) -> Result<bool, store::Error> {
     let job_id = job.state.job_id;
-    let lots = store.reader().job_lots(job_id).await?;
-    let on_chain: BTreeSet<B256> = lots.into_iter().map(|(row, _)| row.lot_hash).collect();
-    let drafts = store.reader().lot_drafts_of_job(job_id).await?;
-    let waiting = drafts.iter().filter(|d| !on_chain.contains(&d.lot_hash)).map(|d| &d.lot);
+    let reader = store.reader();
+    // Drafts, then lots, then money: a commit that is indexed meanwhile counts twice, not never.
+    let drafts = reader.lot_drafts_of_job(job_id).await?;
+    let lots = reader.job_lots(job_id).await?;
+    let state = reader.job(job_id).await?.map(|(_, state)| state);
+    let Some(state) = state.filter(|state| !state.closed) else { return Ok(false) };
+    let waiting = queue::waiting(&lots, &drafts).into_iter().map(|draft| &draft.lot);
     let promised =
         waiting.chain([lot]).try_fold(Amount::ZERO, |sum, lot| sum.checked_add(lot_amount(lot)?));
-    Ok(promised.is_ok_and(|promised| promised <= job.state.remaining()))
+    Ok(promised.is_ok_and(|promised| promised <= state.remaining()))
 }

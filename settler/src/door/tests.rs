@@ -31,7 +31,7 @@ async fn front() -> Front {
     let (stop, wake) = (CancellationToken::new(), Arc::new(Notify::new()));
     let settler = office.notary.settler();
     let (store, specs) = (office.store.clone(), office.specs.clone());
-    let leases = Leases::new(store, specs, settler, (ESCROW, CHAIN), 60, true);
+    let leases = Leases::new(store, specs, settler, (ESCROW, CHAIN), (60, 2), true);
     let door = Arc::new(Door::new(leases, office.notary.clone(), wake, stop.clone()));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -156,7 +156,7 @@ fn a_refused_approval_lets_its_lots_go_alone() {
 }
 
 #[test]
-fn a_refused_rejection_does_not_hold_up_the_approval() {
+fn what_the_payer_rejected_is_never_paid_by_its_approval_even_if_the_rejection_rests() {
     let mut desk = Desk::new(4);
     let lot = draft(&desk.order, &[0, 1], 1, 1_000);
     desk.lots.push(on_chain(&lot, 20, 2_000));
@@ -166,7 +166,9 @@ fn a_refused_rejection_does_not_hold_up_the_approval() {
     let reject = desk.plan(1_000).remove(0);
     assert_eq!(reject.action(), Action::Reject);
     desk.intents.push(desk.intent(&reject, IntentState::Parked));
-    assert_eq!(desk.actions(1_000), [Action::Reject, Action::Approve]);
+    assert_eq!(desk.actions(1_000), [Action::Reject]);
+    desk.lots[0].1.rejected = contracts::units::bit_of(1);
+    assert_eq!(desk.actions(1_000), [Action::Approve]);
 }
 
 #[test]
@@ -190,7 +192,7 @@ fn no_key_is_shown_before_the_end_of_the_review_is_deep() {
     desk.lots.push(on_chain(&lot, 20, 2_000));
     desk.drafts.push(lot);
     let at = |desk: &Desk, deep| {
-        let clock = Clock { now: 9_000, wall: 9_000, deep };
+        let clock = Clock { now: 4_000, wall: 4_000, deep };
         plan(&desk.books(), &clock, &RULES).len()
     };
     assert_eq!(at(&desk, None), 0);
@@ -203,6 +205,17 @@ fn no_key_is_shown_before_the_end_of_the_review_is_deep() {
 }
 
 #[test]
+fn no_key_is_shown_close_to_the_date_from_which_its_lot_may_lapse() {
+    let mut desk = Desk::new(4);
+    let lot = draft(&desk.order, &[0], 1, 0);
+    desk.lots.push(on_chain(&lot, 20, 2_000));
+    desk.drafts.push(lot);
+    let lapses = 2_000 + i64::try_from(desk.order.order.claim_grace).unwrap();
+    assert_eq!(desk.actions(lapses - LAPSE_MARGIN - 1), [Action::Settle]);
+    assert_eq!(desk.actions(lapses - LAPSE_MARGIN), []);
+}
+
+#[test]
 fn only_lots_whose_key_we_never_had_are_lapsed() {
     let mut desk = Desk::new(4);
     let lot = draft(&desk.order, &[0], 1, 1_000);
@@ -210,7 +223,7 @@ fn only_lots_whose_key_we_never_had_are_lapsed() {
     assert_eq!(desk.actions(2_000 + GRACE - 1), []);
     assert_eq!(desk.actions(2_000 + GRACE), [Action::Lapse]);
     desk.drafts.push(lot);
-    assert_eq!(desk.actions(2_000 + GRACE), [Action::Settle]);
+    assert_eq!(desk.actions(2_000 + GRACE), []);
 }
 
 #[test]

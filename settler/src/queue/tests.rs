@@ -52,7 +52,8 @@ impl World {
 }
 
 fn asking<'a>(node: &'a Node, nodes: &'a [Node], now: i64) -> Asking<'a> {
-    Asking { node, nodes, settler: SETTLER, now, lease_seconds: 60 }
+    let deep_block = Some(u64::MAX);
+    Asking { node, nodes, settler: SETTLER, now, lease_seconds: 60, deep_block }
 }
 
 #[test]
@@ -158,6 +159,43 @@ fn rejected_units_come_back_as_the_next_attempt_on_another_node_when_there_is_on
 }
 
 #[test]
+fn a_rejection_that_a_reorg_may_undo_frees_no_unit_yet() {
+    let mut w = small();
+    let lot = draft(&w.order, &[0, 1, 2, 3], 1, 0);
+    let (row, mut state) = on_chain(&lot, 20, 2_000);
+    state.rejected = bit_of(1);
+    w.drafts.push(lot);
+    w.lots.push((row, state));
+    let taken = |deep| busy_words(&w.job(), deep).remove(&0).unwrap() & word_bits(0, 4);
+    assert_eq!(taken(Some(20)), word_bits(0, 4) & !bit_of(1));
+    assert_eq!(taken(Some(19)), word_bits(0, 4));
+    assert_eq!(taken(None), word_bits(0, 4));
+}
+
+#[test]
+fn a_lot_that_another_lot_keeps_off_the_chain_holds_neither_units_nor_money() {
+    let mut w = small();
+    let (lost, kept) = (draft(&w.order, &[3, 4], 1, 0), draft(&w.order, &[0, 1, 2, 3], 2, 0));
+    w.lots.push(on_chain(&kept, 20, 2_000));
+    w.drafts = vec![lost, kept, draft(&w.order, &[5], 3, 0)];
+    let left = waiting(&w.lots, &w.drafts);
+    assert_eq!(left, [&w.drafts[2]]);
+    let busy = busy_words(&w.job(), Some(u64::MAX)).remove(&0).unwrap();
+    assert!((busy & bit_of(4)).is_zero() && !(busy & bit_of(5)).is_zero());
+}
+
+#[test]
+fn a_lease_ends_within_the_claim_grace_however_long_its_units_take() {
+    let mut w = small();
+    w.spec.timeout_seconds = 600;
+    w.order.order.claim_grace = 60 + 900 + 2 * 600;
+    let nodes = [node(1, 0)];
+    assert_eq!(w.ask(1, &nodes, 0).unwrap(), [(0, 1), (1, 1)]);
+    w.order.order.claim_grace -= 600 + 1;
+    assert!(matches!(w.ask(1, &nodes, 0), Err(Reason::GraceTooShort { .. })));
+}
+
+#[test]
 fn a_lapsed_lot_frees_its_units() {
     let mut w = small();
     let lot = draft(&w.order, &[0, 1], 1, 0);
@@ -229,7 +267,7 @@ proptest! {
         for (by, fate) in moves {
             let Ok(picked) = w.ask(by, &nodes, 0) else { continue };
             prop_assert!(picked.len() as u32 <= chunk);
-            let busy = busy_words(&w.job()).remove(&0).unwrap_or_default();
+            let busy = busy_words(&w.job(), Some(u64::MAX)).remove(&0).unwrap_or_default();
             prop_assert!(picked.iter().all(|(unit, _)| (busy & bit_of(*unit)).is_zero()));
             tag = tag.wrapping_add(1);
             let (state, problem) = match fate {
