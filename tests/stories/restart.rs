@@ -1,16 +1,22 @@
-//! Every process killed at random moments of a job and started again: nothing is paid twice.
+//! Services stopped, or killed at random moments of a job, go on; nothing is paid twice.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use contracts::Amount;
+use store::LeaseState;
+
 use crate::world::studio::Studio;
 use crate::world::troupe::Troupe;
+use crate::world::{RNDR, World};
 
 const FRAMES: u32 = 8;
-/// Longer than a restart, so that a lease outlives it: then nothing rendered is lost.
-const LEASE_SECONDS: u64 = 30;
+/// Longer than a restart, so that a lease outlives it: then nothing rendered is lost. Not much
+/// longer: the story waits for a lease that was stored and never told.
+const LEASE_SECONDS: u64 = 8;
 
 /// The seed of a run that failed, given again, repeats its moments.
 fn seed() -> u64 {
@@ -19,13 +25,21 @@ fn seed() -> u64 {
     given.map_or(now.as_secs(), |text| text.parse().expect("RNDR_STORY_SEED is a number"))
 }
 
+/// The version of the renderer that a node will find.
+fn installed_povray() -> &'static str {
+    let output = std::process::Command::new("povray").arg("--version").output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let version = said.split_whitespace().find(|word| word.starts_with("3.")).unwrap().to_owned();
+    version.trim_end_matches(|c: char| !c.is_ascii_digit()).to_owned().leak()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_three_times_at_random_a_job_still_ends_and_each_unit_is_paid_once() {
     let seed = seed();
     println!("moments drawn from RNDR_STORY_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut studio = Studio::without_services().await;
-    studio.engine_version = "3.7.0.10";
+    studio.engine_version = installed_povray();
     let mut troupe = Troupe::start(&studio, LEASE_SECONDS);
     let job_id = studio.submit(&studio.payer, FRAMES, 2, seed).await;
     let story = async {
@@ -45,11 +59,36 @@ async fn killed_three_times_at_random_a_job_still_ends_and_each_unit_is_paid_onc
     tokio::join!(story, kills);
     studio.outbox_done().await;
     let reader = studio.store.reader();
+    // A node that comes back goes on with its lease. Only one whose offer never reached it, as
+    // the settler died between storing and telling, is left to expire, at most one for a kill.
     let attempts = reader.attempts_of_job(job_id).await.unwrap();
-    let numbers: Vec<(u32, u32)> = attempts.iter().map(|a| (a.unit, a.attempt)).collect();
-    let once: Vec<(u32, u32)> = (0..FRAMES).map(|unit| (unit, 1)).collect();
-    assert_eq!(numbers, once, "a lease was lost, though it outlived every restart");
+    let lost = attempts.iter().filter(|attempt| attempt.lease_state != LeaseState::Accepted);
+    let lost: BTreeSet<_> = lost.map(|attempt| &attempt.lease_id).collect();
+    assert!(lost.len() <= 3, "leases were lost that nodes held: {attempts:?}");
     assert_eq!(reader.receipts_of_job(job_id).await.unwrap().len(), FRAMES as usize);
     let report = studio.world.audit(&studio.store).await;
     assert!(report.is_clean(), "{:?}", report.first());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_indexer_goes_on_from_its_cursor() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let payer = world.funded("payer", 100 * RNDR).await;
+    for round in 1..=3 {
+        let indexer = world.indexer(&store);
+        world.deposit(&payer, RNDR).await;
+        world.caught_up(&store).await;
+        indexer.stop().await;
+        // Mined while nobody looks.
+        world.deposit(&payer, RNDR).await;
+        let account = store.reader().account(payer.address()).await.unwrap().unwrap();
+        assert_eq!(account.free, Amount::from_base((2 * round - 1) * RNDR).unwrap());
+    }
+    let indexer = world.indexer(&store);
+    world.caught_up(&store).await;
+    let report = world.audit(&store).await;
+    assert!(report.is_clean(), "{}", report.first().unwrap());
+    assert_eq!(report.liabilities, Amount::from_base(6 * RNDR).unwrap());
+    indexer.stop().await;
 }
