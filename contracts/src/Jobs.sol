@@ -333,7 +333,7 @@ abstract contract Jobs is Accounts, EIP712 {
         _words[work.jobId][lot.word].taken &= ~mask;
         // Fits: the same amount was counted into `pending`, which has 96 bits.
         // forge-lint: disable-next-line(unsafe-typecast)
-        amount = uint96(Units.count(mask) * lot.unitPrice);
+        amount = uint96(Units.amount(mask, lot.unitPrice));
         work.pending -= amount;
         ++work.seq;
     }
