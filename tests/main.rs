@@ -9,6 +9,7 @@ mod stories {
     mod cli;
     mod demo;
     mod faults;
+    mod lifecycle;
     mod nodes;
     mod reorg;
     mod restart;

@@ -112,6 +112,16 @@ struct Parts {
 #[derive(Debug, Deserialize)]
 struct Part {
     progress: u16,
+    frame: Option<i64>,
+    problem: Option<String>,
+}
+
+/// What a node said about the first frame that was given up.
+async fn last_problem(remote: &Remote, job_id: JobId) -> Option<String> {
+    let path = format!("/v1/jobs/{job_id}/units?state=dead&limit=1");
+    let page: Parts = remote.get(&path).await.ok()?;
+    let part = page.units.into_iter().next()?;
+    Some(format!("frame {}: {}", part.frame.unwrap_or_default(), part.problem?))
 }
 
 /// A line that lives on a terminal; elsewhere each change is a line of its own.
@@ -157,8 +167,12 @@ pub async fn watch(command: Watch, settings: &Settings, talk: &Talk) -> Outcome 
     });
     match look.job.state.as_str() {
         "failed" | "expired" => {
-            let message = format!("the job ended as {}", look.job.state);
-            let hint = "its unused money comes back with `rndr close`";
+            let mut message = format!("the job ended as {}", look.job.state);
+            if let Some(problem) = last_problem(&remote, command.job_id).await {
+                message.push_str(&format!("; {problem}"));
+            }
+            let hint =
+                "correct the cause and submit again; unused money comes back with `rndr close`";
             Err(Failure::new(Exit::Rejected, message, hint))
         }
         _ => Ok(()),

@@ -1,76 +1,12 @@
 //! The command line as scripts see it: data on stdout, talk on stderr, published exit codes.
 
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-
 use alloy::primitives::B256;
-use alloy::signers::local::PrivateKeySigner;
 use contracts::{Amount, LegacyRndr, RenderEscrow};
 use serde_json::Value;
 
 use crate::world::deals::Deal;
+use crate::world::desk::Desk;
 use crate::world::{RNDR, World, free_port, wallet};
-
-/// A wallet's keystore and the settings of one world.
-struct Desk {
-    folder: PathBuf,
-    settings: Vec<(String, String)>,
-}
-
-impl Desk {
-    fn of(world: &World, key: &PrivateKeySigner) -> Desk {
-        let folder = world.folder.path().to_path_buf();
-        std::fs::write(folder.join("password"), "secret\n").unwrap();
-        std::fs::write(folder.join("key"), key.to_bytes().to_string()).unwrap();
-        let path = |name: &str| folder.join(name).display().to_string();
-        let settings = [
-            ("RNDR__CHAIN__RPC_URL", world.anvil.rpc_url()),
-            ("RNDR__CHAIN__ESCROW", world.escrow.to_string()),
-            ("RNDR__CHAIN__DEPLOY_BLOCK", world.deploy_block.to_string()),
-            ("RNDR__STORE__URL", world.database.url.clone()),
-            ("RNDR__STORE__OBJECTS", path("objects")),
-            ("RNDR__WALLET__KEYSTORE", path("wallet.json")),
-            ("RNDR_PASSWORD_FILE", path("password")),
-        ];
-        let settings = settings.map(|(key, value)| (key.to_owned(), value)).into();
-        let desk = Desk { folder, settings };
-        let import = ["wallet", "import", "--key-file", "key", "--out", "wallet.json"];
-        desk.run(&import, 0);
-        desk
-    }
-
-    /// Runs `rndr` without a terminal; it must end with this code.
-    fn run(&self, arguments: &[&str], code: i32) -> Output {
-        let settings = self.settings.iter().map(|(key, value)| (key, value));
-        let output = Command::new(env!("CARGO_BIN_EXE_rndr"))
-            .args(arguments)
-            .current_dir(&self.folder)
-            .env_clear()
-            .envs(settings)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let talk = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {talk}");
-        output
-    }
-
-    /// What a successful command prints with `--json`.
-    fn data(&self, arguments: &[&str]) -> Value {
-        let output = self.run(&[arguments, &["--json"]].concat(), 0);
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    /// What a refused command says with `--json`; nothing of it is data.
-    fn refusal(&self, arguments: &[&str], code: i32) -> Value {
-        let output = self.run(&[arguments, &["--json"]].concat(), code);
-        assert!(output.stdout.is_empty(), "{arguments:?} printed data");
-        let text = String::from_utf8(output.stderr).unwrap();
-        let error: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
-        assert!(!error["error"]["hint"].as_str().unwrap().is_empty(), "{text}");
-        error["error"].clone()
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn money_goes_in_and_out_and_every_refusal_has_its_exit_code() {

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub mod anvil;
 pub mod database;
 pub mod deals;
+pub mod desk;
 pub mod studio;
 pub mod troupe;
 
