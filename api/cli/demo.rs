@@ -69,13 +69,14 @@ struct Play<'a> {
 
 async fn play(command: &Demo, talk: &Talk) -> Outcome {
     let began = Instant::now();
-    let folder = tempfile::Builder::new().prefix("rndr-demo-").tempdir();
-    let folder = folder.map_err(local("making the demo's folder"))?.keep();
     Povray::new(1, 4 << 30).probe().await.map_err(|error| {
         let hint = "run `scripts/demo`, which installs what is missing";
         Failure::new(Exit::NotFound, error.to_string(), hint)
     })?;
-    let mut play = open(&folder, talk, began).await?;
+    let anvil = stage::find_anvil()?;
+    let folder = tempfile::Builder::new().prefix("rndr-demo-").tempdir();
+    let folder = folder.map_err(local("making the demo's folder"))?.keep();
+    let mut play = open(&folder, &anvil, talk, began).await?;
     let job_id = play.buy().await?;
     play.until(job_id, "rendered", |job| job.units.done() == job.units.total).await?;
     let previews = play.folder("previews")?;
@@ -103,11 +104,16 @@ async fn play(command: &Demo, talk: &Talk) -> Outcome {
     Ok(())
 }
 
-async fn open<'a>(folder: &Path, talk: &'a Talk, began: Instant) -> Outcome<Play<'a>> {
+async fn open<'a>(
+    folder: &Path,
+    anvil: &Path,
+    talk: &'a Talk,
+    began: Instant,
+) -> Outcome<Play<'a>> {
     let line = |text: &str| talk.say(&format!("{:5.1} s  {text}", began.elapsed().as_secs_f32()));
     line(&format!("everything of this demo is in {}", folder.display()));
     let cast = stage::cast(folder).await?;
-    let mut stage = Stage::open(folder).await?;
+    let mut stage = Stage::open(folder, anvil).await?;
     line(&format!("a local chain runs at {}", stage.rpc_url));
     let contracts = stage.deploy(&cast).await?;
     let (token, escrow) = (contracts.token.address, contracts.escrow.address);

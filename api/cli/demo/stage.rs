@@ -75,8 +75,8 @@ pub struct Stage {
 
 impl Stage {
     /// Starts the chain.
-    pub async fn open(folder: &Path) -> Outcome<Stage> {
-        let (child, port) = start_anvil(folder).await?;
+    pub async fn open(folder: &Path, anvil: &Path) -> Outcome<Stage> {
+        let (child, port) = start_anvil(folder, anvil).await?;
         let (api, door) = (free_port()?, free_port()?);
         Ok(Stage {
             folder: folder.to_path_buf(),
@@ -241,11 +241,10 @@ pub async fn cast(folder: &Path) -> Outcome<Cast> {
 }
 
 /// anvil names its port on stdout once it listens.
-async fn start_anvil(folder: &Path) -> Outcome<(Child, u16)> {
-    let program = find_anvil()?;
+async fn start_anvil(folder: &Path, program: &Path) -> Outcome<(Child, u16)> {
     let log = folder.join("anvil.log");
     let log = File::create(&log).map_err(local(format!("making {}", log.display())))?;
-    let mut child = Command::new(&program)
+    let mut child = Command::new(program)
         .args(["--host", "127.0.0.1", "--port", "0", "--block-time", "1", "--accounts", "1"])
         .args(["--chain-id", &CHAIN_ID.to_string()])
         .stdin(Stdio::null())
@@ -282,7 +281,7 @@ async fn nodes(http: &reqwest::Client, api_url: &str) -> Option<u64> {
 }
 
 /// The native binary beside the contracts: the npm wrapper in front of it outlives its parent.
-fn find_anvil() -> Outcome<PathBuf> {
+pub fn find_anvil() -> Outcome<PathBuf> {
     let machine = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
