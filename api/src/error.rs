@@ -54,7 +54,7 @@ codes! {
     BadQuery BAD_REQUEST false "The query string is wrong"
         "Use only the parameters that the OpenAPI document lists for this path.";
     BadId BAD_REQUEST false "The id in the path has the wrong form"
-        "Job and scene ids are 0x and 64 hex digits; units are plain numbers.";
+        "Job and scene ids are 0x and 64 hex digits, accounts 0x and 40; units are plain numbers.";
     BadCursor BAD_REQUEST false "The cursor is not one of ours"
         "Pass next_cursor of the previous page unchanged, or leave it out for the first page.";
     BadFrames BAD_REQUEST false "The frame list is not understood"

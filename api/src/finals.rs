@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use alloy::primitives::{B256, keccak256};
 use async_zip::base::write::ZipFileWriter;
-use async_zip::{Compression, ZipEntryBuilder};
+use async_zip::{Compression, ZipDateTime, ZipDateTimeBuilder, ZipEntryBuilder};
 use axum::body::{Body, Bytes};
+use chrono::{DateTime, Datelike, Timelike};
 use contracts::seal::{self, FileId, LotKey};
 use contracts::{JobId, units};
 use futures::{StreamExt, stream};
@@ -34,6 +35,7 @@ pub struct Final {
     pub job_id: JobId,
     pub unit: u32,
     pub attempt: u32,
+    pub finished_at: i64,
     pub file_name: String,
     pub opened_hash: B256,
     pub stored_hash: B256,
@@ -79,6 +81,7 @@ pub fn paid(record: &Record, unit: u32, chain_time: i64) -> Result<Final, Proble
         job_id: record.job_id,
         unit,
         attempt: receipt.attempt,
+        finished_at: receipt.finished_at,
         file_name: receipt.file_name.clone(),
         opened_hash: receipt.opened_hash,
         stored_hash: receipt.stored_hash,
@@ -210,10 +213,18 @@ async fn write_zip(
         let bytes = file.clone().open(&objects).await.map_err(|problem| problem.detail)?;
         // Pictures are compressed already.
         let entry = ZipEntryBuilder::new(name.into(), Compression::Stored);
+        let entry = entry.last_modification_date(date(file.finished_at));
         let written = archive.write_entry_whole(entry, &bytes).await;
         written.map_err(|error| error.to_string())?;
     }
     archive.close().await.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// Archives know no years before 1980.
+fn date(unix: i64) -> ZipDateTime {
+    let at = DateTime::from_timestamp(unix, 0).unwrap_or_default();
+    let date = ZipDateTimeBuilder::new().year(at.year().max(1980)).month(at.month()).day(at.day());
+    date.hour(at.hour()).minute(at.minute()).second(at.second()).build()
 }
 
 #[cfg(test)]

@@ -107,6 +107,7 @@ async fn sealed_final(objects: &Objects, unit: u32, plain: &[u8]) -> Final {
         job_id: JOB,
         unit,
         attempt: 1,
+        finished_at: NOW,
         opened_hash: keccak256(plain),
         stored_hash,
         key: Some(key),

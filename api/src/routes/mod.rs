@@ -118,33 +118,6 @@ fn say_what_all_share(path: &str, operation: &mut Value) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `UPDATE_OPENAPI=1 cargo test` writes it anew.
-    #[test]
-    fn the_checked_in_document_is_the_served_one() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
-        if std::env::var_os("UPDATE_OPENAPI").is_some() {
-            std::fs::write(path, openapi()).unwrap();
-        }
-        let checked_in = std::fs::read_to_string(path).unwrap();
-        assert!(checked_in == openapi(), "run UPDATE_OPENAPI=1 cargo test --workspace openapi");
-    }
-
-    #[test]
-    fn every_operation_is_described_and_can_be_refused() {
-        let document: Value = serde_json::from_str(&openapi()).unwrap();
-        assert_eq!(document["openapi"], "3.1.0");
-        let paths = document["paths"].as_object().unwrap();
-        assert!(paths.len() > 20, "{}", paths.len());
-        for (path, item) in paths {
-            for (method, operation) in item.as_object().unwrap() {
-                let name = format!("{method} {path}");
-                assert!(operation["summary"].is_string(), "{name}");
-                assert!(operation["responses"]["default"].is_object(), "{name}");
-                assert!(operation["tags"].is_array(), "{name}");
-            }
-        }
-    }
-}
+mod testing;
+#[cfg(test)]
+mod tests;
