@@ -30,12 +30,15 @@ async fn no_order(world: &World, job_id: &Value) {
     assert_eq!(world.store.reader().order(job_id).await.unwrap(), None);
 }
 
+/// Method, path, content type, body; status and code of the answer.
+type Case<'a> = (&'a str, &'a str, &'a str, &'a [u8], u16, &'a str);
+
 #[tokio::test]
 async fn what_axum_refuses_is_a_problem_too() {
     let world = World::new().await;
     let json = "application/json";
     let big = vec![b' '; 300 * 1024];
-    let cases: [(&str, &str, &str, &[u8], u16, &str); 12] = [
+    let cases: [Case<'_>; 12] = [
         ("GET", "/nothing", "", b"", 404, "route_not_found"),
         ("GET", "/v1/nothing", "", b"", 404, "route_not_found"),
         ("DELETE", "/v1/jobs", "", b"", 405, "method_not_allowed"),
