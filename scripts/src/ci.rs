@@ -31,7 +31,8 @@ fn all(root: &Path) -> Vec<Step<'_>> {
         inside("contracts check", || generated::contracts(root, Mode::Check)),
         forge(root, "forge fmt", SHORT, &["fmt", "--check"]),
         forge(root, "forge lint", SHORT, &["lint", "--deny", "warnings", "src"]),
-        forge(root, "forge build", SHORT, &["build", "--sizes"]),
+        // Two minutes of one core from an empty folder, so five would be too near.
+        forge(root, "forge build", LONG, &["build", "--sizes"]),
         forge(root, "forge test", LONG, &["test"]),
         forge(root, "forge snapshot", LONG, SNAPSHOT),
         cargo(root, "clippy", LONG, CLIPPY),
