@@ -206,8 +206,14 @@ async fn a_close_request_ends_the_work_and_the_rest_of_the_money_goes_back() {
     let later = reader.attempts_of_job(job_id).await.unwrap().len();
     assert!(later <= in_time + 1 && later < 6, "{in_time}, then {later} leases of 6");
     node.stop().await;
-    // The review ends, then the time to commit.
+    // The review ends and the lots are settled: a key shown later than its time to do so would
+    // pay nobody. Then the time to commit ends.
     studio.world.anvil.pass(601).await;
+    let settled = || async {
+        let (_, state) = reader.job(job_id).await.unwrap()?;
+        (state.pending.is_zero() && !state.released.is_zero()).then_some(())
+    };
+    eventually("what was rendered in time paid", settled).await;
     studio.world.anvil.pass(3_600).await;
     let closed = || async {
         let (_, state) = reader.job(job_id).await.unwrap()?;
