@@ -118,6 +118,8 @@ fn say_what_all_share(path: &str, operation: &mut Value) {
 }
 
 #[cfg(test)]
+mod paging_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -189,11 +189,18 @@ impl World {
         self.store.chain_writer().extend(&step).await.unwrap();
     }
 
+    /// Takes the newest blocks back.
+    pub async fn rewind(&mut self, depth: u64) {
+        let fork = block(self.tip.number - depth);
+        self.store.chain_writer().rewind(&fork, &self.tip, NOW.get()).await.unwrap();
+        self.tip = fork;
+    }
+
     fn next(&self) -> u64 {
         self.tip.number + 1
     }
 
-    fn event(&self, event: Event) -> EventRow {
+    pub fn event(&self, event: Event) -> EventRow {
         let tx_hash = B256::repeat_byte(0x7a);
         EventRow { block: self.next(), log_index: 0, tx_hash, event }
     }

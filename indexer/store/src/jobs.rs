@@ -177,8 +177,8 @@ impl Reader {
         let sql = select_jobs!(
             "WHERE o.settler = $1 AND (s.closed = 0 OR EXISTS (SELECT 1 FROM lots l \
              JOIN lot_states t ON t.lot_hash = l.lot_hash WHERE l.job_id = o.job_id \
-             AND t.status IN ('committed', 'approved') AND t.rejected <> l.mask AND NOT EXISTS (SELECT 1 \
-             FROM lot_states n WHERE n.lot_hash = t.lot_hash \
+             AND t.status IN ('committed', 'approved') AND t.rejected <> l.mask \
+             AND NOT EXISTS (SELECT 1 FROM lot_states n WHERE n.lot_hash = t.lot_hash \
              AND (n.block, n.log_index) > (t.block, t.log_index)))) \
              ORDER BY o.block, o.job_id"
         );
