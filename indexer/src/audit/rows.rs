@@ -24,10 +24,10 @@ pub(super) async fn compare<C: Chain>(
 ) -> Result<(), AuditError> {
     let Escrow { chain_id, genesis_hash, address, .. } = *escrow;
     let mut running = digest::seed(chain_id, genesis_hash, address);
-    // From zero: rows below the deployment would be differences too.
+    // From zero, and all at once up to the deployment: rows there would be differences too.
     let mut from = 0;
+    let mut to = last.min(escrow.deploy_block);
     while from <= last {
-        let to = last.min(from.saturating_add(BLOCKS_AT_ONCE - 1));
         let expected = replayed.rows_between(from, to).await?;
         match stored.rows_between(from, to).await {
             Ok(rows) => {
@@ -43,6 +43,7 @@ pub(super) async fn compare<C: Chain>(
             Err(error) => return Err(error.into()),
         }
         from = to + 1;
+        to = last.min(to.saturating_add(BLOCKS_AT_ONCE));
     }
     Ok(())
 }
