@@ -11,6 +11,7 @@ mod stories {
     mod faults;
     mod lifecycle;
     mod nodes;
+    mod outage;
     mod reorg;
     mod restart;
     mod sender;
