@@ -167,4 +167,12 @@ mod tests {
         };
         assert!(matches!(finish(&rendered), Err(FinishError::Size { .. })));
     }
+
+    #[test]
+    fn names_of_long_entries_are_cut_and_still_open() {
+        let name = file_name(&spec(&format!("a/{}.pov", "é".repeat(120))), 123_456);
+        assert!(name.len() <= crate::node::MAX_NAME, "{name}");
+        assert!(name.ends_with("é_123456.png"), "{name}");
+        assert_eq!(file_name(&spec("shots/demo.v2.pov"), 7), "demo.v2_0007.png");
+    }
 }

@@ -44,6 +44,8 @@ pub const REGISTRATION_WINDOW: u64 = 300;
 pub const MAX_BACKENDS: usize = 16;
 /// Longest backend name, version or kernel class, and longest file name, in bytes.
 pub const MAX_NAME: usize = 128;
+/// Bytes of the entry's stem in the names of its frames' files.
+const MAX_STEM: usize = 96;
 /// Longest problem text kept; the rest is cut, as renderers can print without end.
 pub const MAX_PROBLEM: usize = 2_000;
 /// Largest stored file of one unit: a 16-bit picture of 8192 x 8192 is below it.
@@ -108,7 +110,10 @@ pub fn is_plain_name(name: &str) -> bool {
 pub fn file_name(spec: &ExpandedSpec, frame: i64) -> String {
     let last = spec.entry.rsplit('/').next().unwrap_or(&spec.entry);
     let stem = last.rsplit_once('.').map_or(last, |(stem, _)| stem);
-    let stem = if stem.is_empty() { "frame" } else { stem };
+    // With a frame of up to 20 digits and an extension the name stays within MAX_NAME.
+    let ends = stem.char_indices().map(|(at, letter)| at + letter.len_utf8());
+    let end = ends.take_while(|end| *end <= MAX_STEM).last().unwrap_or_default();
+    let stem = if end == 0 { "frame" } else { &stem[..end] };
     format!("{stem}_{frame:04}.{}", spec.output.format.extension())
 }
 
