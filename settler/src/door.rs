@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, eip191_hash_message, keccak256};
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
@@ -14,21 +14,21 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use contracts::signing;
-use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use store::{Lease, LeaseState, Node, NodeBackend, Store};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 pub mod answers;
+mod uploads;
 
 use crate::accept::{Notary, Refusal};
 use crate::door::answers::Refused;
 use crate::leases::{Leases, busy_until};
 use crate::node::{
-    Accepted, BackendInfo, Delivery, DoorInfo, Failure, LeaseOffer, MAX_BACKENDS, MAX_FILE,
-    MAX_PROBLEM, Manifest, OFFER_WAIT, REGISTRATION_WINDOW, Registered, Registration, Renewal,
-    Renewed, Uploaded, is_plain_name, registration_text,
+    Accepted, BackendInfo, Delivery, DoorInfo, Failure, LeaseOffer, MAX_BACKENDS, MAX_PROBLEM,
+    Manifest, OFFER_WAIT, REGISTRATION_WINDOW, Registered, Registration, Renewal, Renewed,
+    is_plain_name, registration_text,
 };
 use crate::terms::{self, JobTerms, Specs};
 
@@ -43,9 +43,6 @@ const MAX_JSON: usize = 600 * 1024;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Longest request: an upload of MAX_FILE at 1 MB/s, or a delivery of 256 large pictures.
 const REQUEST_LIMIT: Duration = Duration::from_secs(600);
-/// What a file may be above its raw pixels: headers, and a seal's tag every 64 KiB.
-const FILE_SLACK: usize = 1024 * 1024;
-
 /// What the handlers share.
 pub struct Door {
     pub store: Store,
@@ -90,7 +87,7 @@ pub fn router(door: Arc<Door>) -> Router {
         .route("/v1/leases/{id}/fail", post(fail))
         .layer(DefaultBodyLimit::max(MAX_JSON))
         // Counted by the handler itself, by what the job asks for.
-        .route("/v1/leases/{id}/files/{unit}", put(upload))
+        .route("/v1/leases/{id}/files/{unit}", put(uploads::upload))
         .fallback(|| async { Refused::NotFound("this path".into()) })
         .layer(middleware::from_fn(limit_time))
         .with_state(door)
@@ -286,54 +283,6 @@ async fn renew(
         door.store.work().progress(&lease_id, told.unit, told.thousandths.min(1_000)).await?;
     }
     Ok(Json(Renewed { expires_at: u64::try_from(until).unwrap_or(0) }))
-}
-
-async fn upload(
-    State(door): Shared,
-    Caller(node): Caller,
-    Path((lease_id, unit)): Path<(String, u32)>,
-    body: Body,
-) -> Result<Json<Uploaded>, Refused> {
-    let (_, job, units) = active_lease(&door, &node, &lease_id).await?;
-    if !units.contains(&unit) {
-        return Err(Refused::NotFound(format!("unit {unit} of lease {lease_id}")));
-    }
-    let busy = |_| Refused::Busy("the door is closing");
-    let _place = door.uploads.acquire().await.map_err(busy)?;
-    let until = busy_until(&job, crate::now(), REQUEST_LIMIT);
-    if !door.store.work().renew_lease(&lease_id, node.node, until).await? {
-        return Err(Refused::LeaseLost(lease_id));
-    }
-    let bytes = collect(body, largest_file(&job)).await?;
-    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let hash = door.store.objects().put(bytes).await?;
-    // From here the node has the time of one lease again, to send the next file or to deliver.
-    let until = crate::now().saturating_add(door.leases.lease_seconds).min(until);
-    if !door.store.work().renew_lease(&lease_id, node.node, until).await? {
-        return Err(Refused::LeaseLost(lease_id));
-    }
-    Ok(Json(Uploaded { hash, size }))
-}
-
-/// The raw pixels of the job's picture at its widest, and some: no honest file is larger.
-fn largest_file(job: &JobTerms) -> usize {
-    let size = job.spec.resolution;
-    let pixels = u64::from(size.width).saturating_mul(u64::from(size.height));
-    let raw = usize::try_from(pixels.saturating_mul(8)).unwrap_or(MAX_FILE);
-    raw.saturating_add(raw / 1_000).saturating_add(FILE_SLACK).min(MAX_FILE)
-}
-
-async fn collect(body: Body, limit: usize) -> Result<Bytes, Refused> {
-    let mut stream = body.into_data_stream();
-    let mut all = Vec::new();
-    while let Some(part) = stream.next().await {
-        let part = part.map_err(|e| Refused::BadRequest(format!("upload broke off: {e}")))?;
-        if all.len() + part.len() > limit {
-            return Err(Refused::TooLarge { limit });
-        }
-        all.extend_from_slice(&part);
-    }
-    Ok(all.into())
 }
 
 async fn deliver(

@@ -9,7 +9,9 @@ use reqwest::{Client, Method, Response, StatusCode as Status};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::uploads::FILE_SLACK;
 use super::*;
+use crate::node::Uploaded;
 use crate::node::{Problem, ProblemCode};
 use crate::tests::office::{CHAIN, ESCROW, Office, SCENE_FILE};
 
