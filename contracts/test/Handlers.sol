@@ -144,7 +144,25 @@ contract Handlers is Fixture {
         mask = seed % 3 == 0 ? lot.mask : mask & lot.mask;
         address by = order.approver == address(0) ? order.payer : order.approver;
         bytes memory data = abi.encodeCall(escrow.reject, (order, lot, mask, "reason", ""));
-        _call(by, data, "reject", address(0), 2);
+        if (!_call(by, data, "reject", address(0), 2) || seed & 1 == 0) return;
+        // Again, with units that are left and units that are not.
+        mask = lot.mask & ((mask << 1) | mask | uint256(keccak256(abi.encode(seed))));
+        data = abi.encodeCall(escrow.reject, (order, lot, mask, "more", ""));
+        if (_call(by, data, "reject", address(0), 2)) ++done["reject again"];
+    }
+
+    /// With every consent there is, a lot that was committed stays what it became.
+    function recommit(uint256 seed) external {
+        (Order memory order, Lot memory lot) = _anyLot(seed);
+        bytes32 jobId = escrow.jobIdOf(order);
+        bytes memory approval = _approval(_payerKey(order), jobId, _one(lot));
+        bytes memory data = abi.encodeCall(escrow.commit, (order, _one(lot), "", approval));
+        if (_call(settler, data, "recommit", address(0), 3)) ++intrusions;
+        lot.keyCommit = 0;
+        approval = _approval(_payerKey(order), jobId, _one(lot));
+        data = abi.encodeCall(escrow.release, (order, _one(lot), "", approval));
+        // The same units without the seal are another lot, and may be paid if they are free.
+        _call(settler, data, "release", address(0), 3);
     }
 
     function settle(uint256 seed) external {

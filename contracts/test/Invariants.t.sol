@@ -169,7 +169,7 @@ contract InvariantsTest is Fixture {
     }
 
     function _allReached() private view {
-        string[16] memory paths = [
+        string[17] memory paths = [
             "deposit",
             "depositFor",
             "withdraw",
@@ -182,6 +182,7 @@ contract InvariantsTest is Fixture {
             "commit approved",
             "approve",
             "reject",
+            "reject again",
             "settle",
             "lapse",
             "requestClose",
@@ -252,7 +253,7 @@ contract InvariantsTest is Fixture {
     }
 
     function _acts() private pure returns (bytes4[] memory acts) {
-        acts = new bytes4[](20);
+        acts = new bytes4[](21);
         acts[0] = Handlers.deposit.selector;
         acts[1] = Handlers.depositFor.selector;
         acts[2] = Handlers.withdraw.selector;
@@ -273,5 +274,6 @@ contract InvariantsTest is Fixture {
         acts[17] = Handlers.intrude.selector;
         acts[18] = Handlers.intrudeOnALot.selector;
         acts[19] = Handlers.commit.selector;
+        acts[20] = Handlers.recommit.selector;
     }
 }

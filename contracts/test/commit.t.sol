@@ -348,6 +348,7 @@ contract CommitTest is Fixture {
         escrow.reject(order, _sealed(7), 7, REASON, "");
         _checkJob(jobId, CAP, 0, 0, 0, 4, 1);
         _checkTaken(jobId, 0, 0);
+        _checkLot(lotHash, 1, windowEnd, 7);
     }
 
     function test_reject_TakesARejectionSignedBeforeTheCommit() public {
