@@ -1,6 +1,6 @@
 //! Everything the store knows of one job, read once per request; what status and reviews read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use alloy::primitives::{B256, U256};
 use contracts::spec::ExpandedSpec;
@@ -59,6 +59,8 @@ pub struct Record {
     /// None: the order names a spec that was never quoted here.
     pub spec: Option<ExpandedSpec>,
     pub lots: BTreeMap<B256, KnownLot>,
+    /// The lots of each 256-unit word: a job has thousands of lots, a unit only a few.
+    pub by_word: BTreeMap<u32, Vec<B256>>,
     /// Attempts of each unit, oldest first.
     pub attempts: BTreeMap<u32, Vec<Attempt>>,
     /// By unit and attempt.
@@ -89,6 +91,7 @@ impl Record {
             spec: spec.map(|spec| read_spec(&spec.canonical)).transpose()?,
             order,
             lots: BTreeMap::new(),
+            by_word: BTreeMap::new(),
             attempts: BTreeMap::new(),
             receipts: HashMap::new(),
             drafts: reader.lot_drafts_of_job(job_id).await?,
@@ -112,6 +115,12 @@ impl Record {
 
     /// Joins the lots of the chain with the drafts and with what payers signed about them.
     pub fn know_lots(&mut self, on_chain: Vec<(Lot, LotState)>) {
+        let mut refused: HashMap<B256, U256> = HashMap::new();
+        for word in &self.rejections {
+            *refused.entry(word.lot_hash).or_default() |= word.mask;
+        }
+        let approved: HashSet<&B256> =
+            self.approvals.iter().flat_map(|word| &word.lot_hashes).collect();
         let drafts = self.drafts.iter().map(|draft| (draft.lot_hash, &draft.lot, None));
         let chain = on_chain.iter().map(|(lot, state)| (state.lot_hash, lot, Some(state)));
         // The chain's rows come last, so they stand where both exist.
@@ -120,15 +129,25 @@ impl Record {
             .map(|(lot_hash, lot, state)| {
                 let chain = state.cloned();
                 let seen = chain.as_ref().map_or(U256::ZERO, |state| state.rejected);
-                let signed = self.rejections.iter().filter(|word| word.lot_hash == lot_hash);
-                let refused = signed.fold(seen, |mask, word| mask | (word.mask & lot.mask));
-                let covers = |word: &Approval| word.lot_hashes.contains(&lot_hash);
-                let approval_signed = self.approvals.iter().any(covers);
+                let signed = refused.get(&lot_hash).copied().unwrap_or_default();
+                let refused = seen | (signed & lot.mask);
+                let approval_signed = approved.contains(&lot_hash);
                 let lot = lot.clone();
                 (lot_hash, KnownLot { lot_hash, lot, chain, refused, approval_signed })
             })
             .collect();
+        let mut by_word: BTreeMap<u32, Vec<B256>> = BTreeMap::new();
+        for known in all.values() {
+            by_word.entry(known.lot.word).or_default().push(known.lot_hash);
+        }
         self.lots = all;
+        self.by_word = by_word;
+    }
+
+    /// The lots whose word holds a unit, by their hashes.
+    pub fn lots_around(&self, unit: u32) -> impl Iterator<Item = &KnownLot> {
+        let hashes = self.by_word.get(&units::word_of(unit)).map(Vec::as_slice);
+        hashes.unwrap_or_default().iter().filter_map(|hash| self.lots.get(hash))
     }
 
     /// The newest attempt at a unit.
@@ -140,11 +159,8 @@ impl Record {
     /// holds the unit (a node can commit by itself, and the work rows may be gone).
     pub fn lot_of(&self, unit: u32) -> Option<&KnownLot> {
         self.receipt_of(unit).and_then(|receipt| self.lots.get(&receipt.lot_hash)).or_else(|| {
-            let word = units::word_of(unit);
-            let holds = |lot: &&KnownLot| {
-                lot.lot.word == word && !(lot.live() & units::bit_of(unit)).is_zero()
-            };
-            self.lots.values().filter(|lot| lot.chain.is_some()).find(holds)
+            let holds = |lot: &&KnownLot| !(lot.live() & units::bit_of(unit)).is_zero();
+            self.lots_around(unit).filter(|lot| lot.chain.is_some()).find(holds)
         })
     }
 
@@ -174,10 +190,9 @@ impl Record {
 
     /// The lot that paid for a unit.
     pub fn paid_lot(&self, unit: u32) -> Option<&KnownLot> {
-        let (word, bit) = (units::word_of(unit), units::bit_of(unit));
-        self.lots.values().find(|lot| {
+        self.lots_around(unit).find(|lot| {
             let paid = lot.chain.as_ref().map_or(U256::ZERO, |chain| chain.paid);
-            lot.lot.word == word && !(paid & bit).is_zero()
+            !(paid & units::bit_of(unit)).is_zero()
         })
     }
 

@@ -130,8 +130,8 @@ pub fn unit_state(record: &Record, unit: u32, chain_time: i64) -> UnitState {
 /// ran out only the limit for attempts of any kind.
 fn is_given_up(record: &Record, unit: u32, attempts: &[Attempt]) -> bool {
     let bit = units::bit_of(unit);
-    let of_unit = record.lots.values().filter(|lot| lot.lot.word == units::word_of(unit));
-    let rejected = of_unit.filter(|lot| !(lot.lot.mask & lot.refused & bit).is_zero()).count();
+    let refused = |lot: &&KnownLot| !(lot.lot.mask & lot.refused & bit).is_zero();
+    let rejected = record.lots_around(unit).filter(refused).count();
     let failed = attempts.iter().filter(|attempt| attempt.is_blamed()).count();
     let reaches = |count: usize, limit: u32| u32::try_from(count).unwrap_or(u32::MAX) >= limit;
     reaches(rejected + failed, record.max_attempts()) || reaches(attempts.len(), MAX_TRIES)

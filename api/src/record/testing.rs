@@ -87,6 +87,7 @@ pub fn drafted() -> Record {
         intake: None,
         spec: Some(spec()),
         lots: Default::default(),
+        by_word: Default::default(),
         attempts: Default::default(),
         receipts: Default::default(),
         drafts: vec![],

@@ -109,20 +109,31 @@ pub async fn units(
 ) -> Result<impl IntoResponse, Problem> {
     let record = Record::load(&app.store.reader(), job_id).await?;
     let rows = usize::try_from(page_rows(params.limit)?).unwrap_or_default();
+    let chosen = params.frames.as_deref().map(|text| units_of(&record, text)).transpose()?;
     let first = params.cursor.unwrap_or_default();
-    let chosen: Vec<u32> = match &params.frames {
-        Some(text) => units_of(&record, text)?,
-        None => (0..record.order.units).collect(),
+    let (page, next_cursor) = page(&record, chosen, params.state, first, rows, view.chain_time());
+    let units = page.into_iter().map(|unit| UnitView::of(&record, &view, unit)).collect();
+    Ok(view.answer(UnitPage { units, has_more: next_cursor.is_some(), next_cursor }))
+}
+
+/// Units of a page, and the first of the next one. A job has up to 2^24 units, so those that
+/// nobody ever had are not looked at one by one, unless they are what is asked for.
+fn page(
+    record: &Record,
+    chosen: Option<Vec<u32>>,
+    state: Option<UnitState>,
+    first: u32,
+    rows: usize,
+    chain_time: i64,
+) -> (Vec<u32>, Option<u32>) {
+    let all: Box<dyn Iterator<Item = u32>> = match (chosen, state) {
+        (Some(units), _) => Box::new(units.into_iter()),
+        (None, None | Some(UnitState::Queued)) => Box::new(first..record.order.units),
+        (None, Some(_)) => Box::new(status::touched(record)),
     };
-    let fits = |unit: &u32| match params.state {
-        Some(state) => unit_state(&record, *unit, view.chain_time()) == state,
-        None => true,
-    };
-    let mut fitting = chosen.into_iter().filter(|unit| *unit >= first).filter(fits);
-    let page: Vec<UnitView> =
-        fitting.by_ref().take(rows).map(|unit| UnitView::of(&record, &view, unit)).collect();
-    let next_cursor = fitting.next();
-    Ok(view.answer(UnitPage { units: page, has_more: next_cursor.is_some(), next_cursor }))
+    let fits = |unit: &u32| state.is_none_or(|s| unit_state(record, *unit, chain_time) == s);
+    let mut fitting = all.filter(|unit| *unit >= first).filter(fits);
+    (fitting.by_ref().take(rows).collect(), fitting.next())
 }
 
 /// The units of a frame list, ascending; refuses frames that the job does not have.
@@ -275,4 +286,37 @@ pub async fn lots(
     known.sort_by_key(|lot| (lot.lot.word, lot.lot.mask.trailing_zeros(), lot.lot_hash));
     let lots = known.into_iter().map(|lot| LotView::of(&record, &view, lot)).collect();
     Ok(view.answer(Lots { lots }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::testing::{NOW, opened};
+    use std::time::{Duration, Instant};
+    use store::LeaseState;
+
+    #[test]
+    fn a_job_of_2_24_units_is_paged_without_looking_at_each() {
+        let mut record = opened();
+        record.order.units = (1 << 24) - 1;
+        record.lease(&[3, 70_000, 16_000_000], LeaseState::Active);
+        let started = Instant::now();
+        let leased = page(&record, None, Some(UnitState::Leased), 0, 2, NOW);
+        assert_eq!(leased, (vec![3, 70_000], Some(16_000_000)));
+        let rest = page(&record, None, Some(UnitState::Leased), 16_000_000, 2, NOW);
+        assert_eq!(rest, (vec![16_000_000], None));
+        assert_eq!(page(&record, None, Some(UnitState::Dead), 0, 50, NOW), (vec![], None));
+        let queued = page(&record, None, Some(UnitState::Queued), 2, 2, NOW);
+        assert_eq!(queued, (vec![2, 4], Some(5)));
+        assert_eq!(page(&record, None, None, 9, 2, NOW), (vec![9, 10], Some(11)));
+        assert!(started.elapsed() < Duration::from_secs(1), "each unit was looked at");
+    }
+
+    #[test]
+    fn frames_and_state_together_narrow_the_page() {
+        let mut record = opened();
+        record.lease(&[1, 2], LeaseState::Active);
+        let chosen = Some(vec![0, 2, 4]);
+        assert_eq!(page(&record, chosen, Some(UnitState::Leased), 0, 50, NOW), (vec![2], None));
+    }
 }
