@@ -8,6 +8,7 @@ mod stories {
     mod audit;
     mod cli;
     mod demo;
+    mod edge;
     mod faults;
     mod lifecycle;
     mod nodes;
