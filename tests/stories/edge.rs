@@ -238,7 +238,8 @@ async fn a_quote_for_bad_words_or_frames_is_refused_by_field_and_stores_nothing(
     let poor = edge.quote_refused("/max_spend", "1", "cap_too_small").await;
     assert_eq!(poor["field"], "max_spend");
     let nowhere = B256::repeat_byte(7).to_string();
-    let gone = edge.quote_refused("/spec/scene", nowhere, "scene_not_found").await;
+    let body = json!({ "spec": spec(&json!(nowhere), "demo.pov", "3.7") });
+    let gone = edge.refused(edge.counter.post("/v1/quotes", &body), 404, "scene_not_found").await;
     assert_eq!(gone["field"], "spec.scene");
     let other = edge.quote_refused("/spec/entry", "other.pov", "invalid_spec").await;
     says(&other, "hint", "demo.pov");
