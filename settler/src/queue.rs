@@ -116,7 +116,7 @@ fn pick(job: &Job<'_>, asking: &Asking<'_>) -> Result<Pick, Reason> {
         let mut units = Vec::new();
         for unit in free {
             let history = histories.get(&unit);
-            if history.is_some_and(|h| h.is_dead(spec.attempts)) {
+            if history.is_some_and(|h| h.is_dead(spec.attempts, asking.node.node)) {
                 continue;
             }
             if history.is_some_and(|h| h.better_elsewhere(asking.node.node, &others)) {
@@ -124,7 +124,7 @@ fn pick(job: &Job<'_>, asking: &Asking<'_>) -> Result<Pick, Reason> {
                 continue;
             }
             // A unit that failed to render goes alone, so that it cannot spoil others again.
-            let alone = history.is_some_and(|h| h.failed);
+            let alone = history.is_some_and(|h| h.failures > 0);
             if alone && !units.is_empty() {
                 break;
             }
@@ -254,17 +254,23 @@ pub fn alive_mask(row: &LotRow, state: &LotState) -> U256 {
 #[derive(Debug, Default)]
 struct History {
     last: u32,
-    blamed: u32,
     tries: u32,
-    /// Its renderer failed on it, or its file was no good.
-    failed: bool,
+    rejected: u32,
+    /// Failures of its renderer or file, and on which nodes.
+    failures: u32,
+    failing: BTreeSet<Address>,
     /// Nodes on which it failed, was rejected, or whose lease ran out.
     failed_on: BTreeSet<Address>,
 }
 
 impl History {
-    fn is_dead(&self, attempts: u32) -> bool {
-        self.blamed >= attempts || self.tries >= MAX_TRIES
+    /// Given up, as far as this node goes. One node counts once for a node that never failed on
+    /// the unit: a single bad key must not be able to use up a whole job's attempts.
+    fn is_dead(&self, attempts: u32, node: Address) -> bool {
+        let failing = u32::try_from(self.failing.len()).unwrap_or(u32::MAX);
+        let fresh = !self.failing.contains(&node);
+        let failures = if fresh { failing } else { self.failures };
+        self.rejected.saturating_add(failures) >= attempts || self.tries >= MAX_TRIES
     }
 
     fn better_elsewhere(&self, node: Address, others: &[&Node]) -> bool {
@@ -281,20 +287,23 @@ fn histories(job: &Job<'_>) -> HashMap<u32, History> {
         let history = all.entry(attempt.unit).or_default();
         history.last = history.last.max(attempt.attempt);
         history.tries += 1;
-        let (blamed, adverse) = match attempt.lease_state {
-            LeaseState::Active => (false, false),
-            LeaseState::Expired => (false, true),
-            LeaseState::Failed => (attempt.is_blamed(), attempt.is_blamed()),
+        let adverse = match attempt.lease_state {
+            LeaseState::Active => false,
+            LeaseState::Expired => true,
+            LeaseState::Failed => attempt.is_blamed(),
             LeaseState::Accepted => {
                 let draft = by_lease.get(attempt.lease_id.as_str());
                 let state = draft.and_then(|d| states.get(&d.lot_hash));
                 let rejected =
                     state.is_some_and(|s| !(s.rejected & bit_of(attempt.unit)).is_zero());
-                (rejected, rejected)
+                history.rejected += u32::from(rejected);
+                rejected
             }
         };
-        history.blamed += u32::from(blamed);
-        history.failed |= attempt.is_blamed();
+        if attempt.is_blamed() {
+            history.failures += 1;
+            history.failing.insert(attempt.node);
+        }
         if adverse {
             history.failed_on.insert(attempt.node);
         }

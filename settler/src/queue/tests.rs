@@ -220,6 +220,75 @@ fn a_unit_that_failed_goes_alone_and_is_given_up_after_three_failures() {
 }
 
 #[test]
+fn one_bad_node_cannot_use_up_a_units_attempts_for_the_others() {
+    let mut w = world(2, Tier::Economy, 4, 1, 1);
+    w.state.funded = Amount::from(1_000u64);
+    let failed = LeaseState::Failed;
+    for number in 1..=3 {
+        w.attempts.push(attempt(&w.order, 0, number, 1, failed, Some("no pixels")));
+    }
+    assert_eq!(w.ask(1, &[], 0), Ok(vec![(1, 1)]));
+    assert_eq!(w.ask(2, &[], 0), Ok(vec![(0, 4)]));
+    w.attempts.push(attempt(&w.order, 0, 4, 2, failed, Some("no pixels")));
+    assert_eq!(w.ask(2, &[], 0), Ok(vec![(1, 1)]), "it failed here too");
+    w.attempts.push(attempt(&w.order, 0, 5, 3, failed, Some("no pixels")));
+    assert_eq!(w.ask(4, &[], 0), Ok(vec![(1, 1)]), "three nodes failed: it is the unit");
+}
+
+/// A chunk of units on its way: leased, accepted, committed, settled.
+fn stage(reached: usize) -> World {
+    let mut w = small();
+    let lot = draft(&w.order, &[0, 1, 2, 3], 1, 0);
+    let accepted = reached >= 1;
+    let lease_state = if accepted { LeaseState::Accepted } else { LeaseState::Active };
+    for unit in 0..4 {
+        let mut made = attempt(&w.order, unit, 1, 1, lease_state, None);
+        made.lease_id = lot.lease_id.clone();
+        w.attempts.push(made);
+    }
+    let amount = Amount::from(4 * PRICE);
+    if reached >= 2 {
+        w.lots.push(on_chain(&lot, 11, 700));
+        w.state.pending = amount;
+    }
+    if reached == 3 {
+        w.lots[0].1.status = LotStatus::Settled;
+        (w.state.pending, w.state.released) = (Amount::ZERO, amount);
+    }
+    if accepted {
+        w.drafts.push(lot);
+    }
+    w
+}
+
+/// The settler reads attempts, drafts, lots and money one after the other, while deliveries are
+/// accepted and blocks indexed in between: whatever it sees, no unit is leased twice, and no
+/// money is promised twice.
+#[test]
+fn work_that_moves_on_between_reads_is_never_leased_again() {
+    let stages: Vec<World> = (0..4).map(stage).collect();
+    for (a, d, l, s) in (0..256).map(|i| (i % 4, i / 4 % 4, i / 16 % 4, i / 64)) {
+        if !(a <= d && d <= l && l <= s) {
+            continue;
+        }
+        let job = Job {
+            attempts: &stages[a].attempts,
+            drafts: &stages[d].drafts,
+            lots: &stages[l].lots,
+            state: &stages[s].state,
+            ..stages[0].job()
+        };
+        let read = (a, d, l, s);
+        let busy = busy_words(&job, Some(u64::MAX));
+        assert_eq!(busy.get(&0), Some(&word_bits(0, 4)), "{read:?}");
+        match affordable(&job, Amount::from(PRICE)) {
+            Ok(units) => assert!(units <= 8, "{units} of {read:?}"),
+            Err(reason) => assert!(matches!(reason, Reason::NoMoney { .. })),
+        }
+    }
+}
+
+#[test]
 fn leases_that_expire_do_not_use_up_the_attempts_but_end_some_day() {
     let mut w = world(1, Tier::Economy, 4, 1, 1);
     for number in 1..MAX_TRIES {
@@ -291,7 +360,10 @@ proptest! {
         prop_assert_eq!(count(accepted), sum, "a unit was accepted twice");
         let histories = histories(&w.job());
         let open = units_in(0, word_bits(0, units) & !accepted);
-        let given_up = |unit: &u32| histories.get(unit).is_some_and(|h| h.is_dead(3));
+        let given_up = |unit: &u32| {
+            let history = histories.get(unit);
+            history.is_some_and(|h| nodes.iter().all(|n| h.is_dead(3, n.node)))
+        };
         prop_assert!(open.iter().all(given_up), "work is left: {:?}", open);
     }
 }
