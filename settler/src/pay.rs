@@ -221,7 +221,7 @@ impl<'a> View<'a> {
     fn is_due(&self, draft: &LotDraft, rules: &Rules) -> bool {
         let waited =
             self.clock.wall >= draft.accepted_at.saturating_add(rules.commit_after_seconds);
-        let near_end = self.clock.now.saturating_add(END_MARGIN) >= self.end();
+        let near_end = self.latest().saturating_add(END_MARGIN) >= self.end();
         waited || near_end || self.rejections_of(draft.lot_hash).next().is_some()
     }
 
@@ -283,8 +283,9 @@ impl<'a> View<'a> {
         plans
     }
 
-    /// Settles of ours whose review is over beyond any tolerated reorg, and lapses of lots whose
-    /// key we never had, so that the payer's money is not kept waiting.
+    /// Settles of ours whose review is over beyond any tolerated reorg, and lapses of sealed lots
+    /// from their date on: of those whose key we never had, and of those whose key came too late
+    /// to be shown. So the payer's money is not kept waiting.
     fn endings(&self) -> Vec<Plan> {
         let grace = i64::try_from(self.books.order.order.claim_grace).unwrap_or(i64::MAX);
         let mut plans = Vec::new();
@@ -295,19 +296,29 @@ impl<'a> View<'a> {
                 continue;
             }
             let lot = row.lot.clone();
+            let lapses_at = state.window_end.saturating_add(grace);
             // Unsealed lots need no key, so anyone's are settled.
-            if !row.lot.is_sealed() || self.drafts.contains_key(&row.lot_hash) {
-                let lapses = row.lot.is_sealed()
-                    && self.clock.now.saturating_add(LAPSE_MARGIN)
-                        >= state.window_end.saturating_add(grace);
-                if self.is_over(state) && !lapses {
-                    plans.push(self.plan(row.lot_hash, Call::Settle { lot }));
-                }
-            } else if self.clock.now >= state.window_end.saturating_add(grace) {
+            let in_time = !row.lot.is_sealed()
+                || self.drafts.contains_key(&row.lot_hash)
+                    && self.latest().saturating_add(LAPSE_MARGIN) < lapses_at;
+            if in_time && self.is_over(state) {
+                plans.push(self.plan(row.lot_hash, Call::Settle { lot }));
+            } else if !in_time && self.clock.now >= lapses_at && !self.is_settling(row.lot_hash) {
                 plans.push(self.plan(row.lot_hash, Call::Lapse { lot }));
             }
         }
         plans
+    }
+
+    /// The later of both clocks, where being late costs money: blocks may be slow to come.
+    fn latest(&self) -> i64 {
+        self.clock.now.max(self.clock.wall)
+    }
+
+    /// Its settle is signed and may still be mined.
+    fn is_settling(&self, lot_hash: B256) -> bool {
+        let mut signed = self.books.intents.iter().filter(|i| i.state == IntentState::Unknown);
+        signed.any(|i| i.action == Action::Settle && i.subject == lot_hash)
     }
 
     fn is_over(&self, state: &LotState) -> bool {

@@ -97,7 +97,16 @@ impl Payroll {
         for plan in pay::plan(&books, clock, &self.rules) {
             let data = || self.calldata(&books, &plan);
             let (action, subject) = (plan.action(), plan.subject);
-            wanted.extend(self.store_intent(action, job_id, subject, clock.wall, data).await?);
+            let stored = self.store_intent(action, job_id, subject, clock.wall, data).await?;
+            let ours = books.drafts.iter().any(|draft| draft.lot_hash == subject);
+            let is_new = stored.as_ref().is_some_and(|i| i.created_at == clock.wall);
+            if action == Action::Lapse && ours && is_new {
+                tracing::error!(
+                    %job_id, lot_hash = %subject,
+                    "the lot was not settled in time: its units lapse and its node goes unpaid"
+                );
+            }
+            wanted.extend(stored);
         }
         Ok(wanted)
     }

@@ -216,13 +216,29 @@ fn no_key_is_shown_close_to_the_date_from_which_its_lot_may_lapse() {
 }
 
 #[test]
-fn only_lots_whose_key_we_never_had_are_lapsed() {
+fn a_slow_chain_does_not_hide_that_a_key_comes_too_late() {
+    let mut desk = Desk::new(4);
+    let lot = draft(&desk.order, &[0], 1, 0);
+    desk.lots.push(on_chain(&lot, 20, 2_000));
+    desk.drafts.push(lot);
+    // The newest block is old: by our own clock the next one may be past the date.
+    let clock = Clock { now: 3_000, wall: 2_000 + GRACE, deep: Some((30, 3_000)) };
+    assert_eq!(plan(&desk.books(), &clock, &RULES), []);
+}
+
+#[test]
+fn lots_whose_key_was_not_shown_in_time_are_lapsed_from_their_date() {
     let mut desk = Desk::new(4);
     let lot = draft(&desk.order, &[0], 1, 1_000);
     desk.lots.push(on_chain(&lot, 20, 2_000));
     assert_eq!(desk.actions(2_000 + GRACE - 1), []);
     assert_eq!(desk.actions(2_000 + GRACE), [Action::Lapse]);
-    desk.drafts.push(lot);
+    // The same for a lot of ours, but never beside its own settle.
+    desk.drafts.push(lot.clone());
+    assert_eq!(desk.actions(2_000 + GRACE), [Action::Lapse]);
+    let call = Call::Settle { lot: lot.lot.clone() };
+    let settle = Plan { job_id: desk.order.job_id, subject: lot.lot_hash, call };
+    desk.intents.push(desk.intent(&settle, IntentState::Unknown));
     assert_eq!(desk.actions(2_000 + GRACE), []);
 }
 
