@@ -174,7 +174,7 @@ impl Notary {
             delivery.receipts.iter().map(|d| (d.receipt.unit, d.receipt.digest(&self.domain)));
         let commit = key.as_ref().map_or(B256::ZERO, LotKey::commit);
         let lot = lots::lot_of(lease.node, job.unit_price, commit, &digests.collect())?;
-        if now.saturating_add(COMMIT_MARGIN / 3) >= job.ends_at() {
+        if now.saturating_add(COMMIT_MARGIN / 3) >= job.ends_for(now) {
             return Err(Refusal::JobEnded);
         }
         if !terms::covers(store, &job, &lot).await? {

@@ -209,7 +209,7 @@ impl Leases {
     }
 
     /// The end of a renewed lease: it may last the job's limit for each unit, and no longer than
-    /// leaves time to commit. None: over.
+    /// leaves time to commit. What the door granted for an upload is never cut. None: over.
     pub fn renewed_until(
         &self,
         lease: &Lease,
@@ -220,15 +220,16 @@ impl Leases {
         let each = i64::from(job.spec.timeout_seconds);
         let longest = each.saturating_mul(i64::try_from(units).unwrap_or(i64::MAX));
         let cap = lease.taken_at.saturating_add(self.lease_seconds).saturating_add(longest);
-        let cap = cap.min(job.ends_at().saturating_sub(queue::COMMIT_MARGIN / 2));
-        (cap > now).then(|| now.saturating_add(self.lease_seconds).min(cap))
+        let cap = cap.min(job.ends_for(now).saturating_sub(queue::COMMIT_MARGIN / 2));
+        let until = now.saturating_add(self.lease_seconds).min(cap).max(lease.expires_at);
+        (until > now).then_some(until)
     }
 }
 
 /// The end of a lease while the door is at work for it: nobody can renew meanwhile.
 pub fn busy_until(job: &JobTerms, now: i64, limit: Duration) -> i64 {
     let limit = i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
-    now.saturating_add(limit).min(job.ends_at().saturating_sub(queue::COMMIT_MARGIN / 2))
+    now.saturating_add(limit).min(job.ends_for(now).saturating_sub(queue::COMMIT_MARGIN / 2))
 }
 
 impl Work {

@@ -70,6 +70,8 @@ pub struct JobTerms {
     pub state: JobState,
     pub spec: Arc<ExpandedSpec>,
     pub unit_price: Amount,
+    /// Time of the newest block, by which the escrow judges.
+    pub mined_at: i64,
 }
 
 impl JobTerms {
@@ -81,6 +83,12 @@ impl JobTerms {
         let grace = i64::try_from(self.order.claim_grace).unwrap_or(i64::MAX);
         self.state.work_deadline.saturating_add(grace)
     }
+
+    /// The same by our own clock, which reads `now`: earlier, when the chain's is ahead.
+    pub fn ends_for(&self, now: i64) -> i64 {
+        let ahead = self.mined_at.saturating_sub(now).max(0);
+        self.ends_at().saturating_sub(ahead)
+    }
 }
 
 pub async fn read(store: &Store, specs: &Specs, job_id: JobId) -> Result<JobTerms, TermsError> {
@@ -91,7 +99,8 @@ pub async fn read(store: &Store, specs: &Specs, job_id: JobId) -> Result<JobTerm
     let spec = spec.ok_or(TermsError::NoSpec(order.spec_hash))?;
     let quote = reader.quote(order.quote_hash).await?;
     let unit_price = quote.ok_or(TermsError::NoQuote(order.quote_hash))?.unit_price;
-    Ok(JobTerms { order, state, spec, unit_price })
+    let mined_at = reader.tip().await?.map_or(0, |tip| tip.mined_at);
+    Ok(JobTerms { order, state, spec, unit_price, mined_at })
 }
 
 /// Does the job's free money, less what is accepted and not yet committed, pay for this lot?
@@ -107,4 +116,27 @@ pub async fn covers(store: &Store, job: &JobTerms, lot: &Lot) -> Result<bool, st
     let promised =
         waiting.chain([lot]).try_fold(Amount::ZERO, |sum, lot| sum.checked_add(lot_amount(lot)?));
     Ok(promised.is_ok_and(|promised| promised <= state.remaining()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{DEADLINE, GRACE, job_order, job_state, order, spec};
+    use contracts::spec::Tier;
+
+    #[test]
+    fn a_job_ends_by_whichever_clock_is_ahead() {
+        let job = job_order(1, 1, order(6));
+        let mut terms = JobTerms {
+            state: job_state(&job),
+            order: job.order,
+            spec: Arc::new(spec("1-6", Tier::Economy, 4)),
+            unit_price: Amount::from(1u64),
+            mined_at: 5_000,
+        };
+        assert_eq!(terms.ends_for(6_000), DEADLINE + GRACE);
+        assert_eq!(terms.ends_for(4_000), DEADLINE + GRACE - 1_000);
+        terms.state.closed = true;
+        assert!(terms.ends_for(6_000) <= 0);
+    }
 }
