@@ -17,6 +17,7 @@ use contracts::signing;
 use serde::de::DeserializeOwned;
 use store::{Lease, LeaseState, Node, NodeBackend, Store};
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub mod answers;
@@ -24,11 +25,12 @@ mod uploads;
 
 use crate::accept::{Notary, Refusal};
 use crate::door::answers::Refused;
+use crate::door::uploads::Versions;
 use crate::leases::{Leases, busy_until};
 use crate::node::{
-    Accepted, BackendInfo, Delivery, DoorInfo, Failure, LeaseOffer, MAX_BACKENDS, MAX_PROBLEM,
-    Manifest, OFFER_WAIT, REGISTRATION_WINDOW, Registered, Registration, Renewal, Renewed,
-    is_plain_name, registration_text,
+    Accepted, BackendInfo, Delivery, DoorInfo, Failure, MAX_BACKENDS, MAX_PROBLEM, Manifest,
+    OFFER_WAIT, REGISTRATION_WINDOW, Registered, Registration, Renewal, Renewed, is_plain_name,
+    registration_text,
 };
 use crate::terms::{self, JobTerms, Specs};
 
@@ -53,6 +55,7 @@ pub struct Door {
     pub stop: CancellationToken,
     waiting: Semaphore,
     uploads: Semaphore,
+    versions: Versions,
 }
 
 impl Door {
@@ -64,7 +67,8 @@ impl Door {
     ) -> Self {
         let (store, specs) = (leases.store.clone(), leases.specs.clone());
         let (waiting, uploads) = (Semaphore::new(MAX_WAITING), Semaphore::new(MAX_UPLOADS));
-        Self { store, specs, leases, notary, wake, stop, waiting, uploads }
+        let versions = Versions::default();
+        Self { store, specs, leases, notary, wake, stop, waiting, uploads, versions }
     }
 
     /// Units came free, or were used up: waiting nodes look again.
@@ -193,25 +197,23 @@ async fn lease(State(door): Shared, Caller(node): Caller) -> Result<Response, Re
     let busy = Refused::Busy("too many nodes are waiting");
     let Ok(_place) = door.waiting.try_acquire() else { return Err(busy) };
     door.store.work().touch_node(node.node, crate::now()).await?;
-    let look = async {
-        loop {
-            // Before looking, so that a wake-up in between is not missed.
-            let woken = door.wake.notified();
-            if let Some(offer) = door.leases.offer(&node, crate::now()).await? {
-                return Ok::<LeaseOffer, Refused>(offer);
-            }
-            tokio::select! {
-                () = woken => {}
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
-            }
+    let until = Instant::now() + OFFER_WAIT;
+    loop {
+        // Before looking, so that a wake-up in between is not missed.
+        let woken = door.wake.notified();
+        if Instant::now() >= until || door.stop.is_cancelled() {
+            return Ok(StatusCode::NO_CONTENT.into_response());
         }
-    };
-    tokio::select! {
-        () = door.stop.cancelled() => Ok(StatusCode::NO_CONTENT.into_response()),
-        found = tokio::time::timeout(OFFER_WAIT, look) => match found {
-            Ok(offer) => Ok(Json(offer?).into_response()),
-            Err(_) => Ok(StatusCode::NO_CONTENT.into_response()),
-        },
+        // Never broken off: a lease that is taken must be told.
+        if let Some(offer) = door.leases.offer(&node, crate::now()).await? {
+            return Ok(Json(offer).into_response());
+        }
+        tokio::select! {
+            () = woken => {}
+            () = door.stop.cancelled() => {}
+            () = tokio::time::sleep_until(until) => {}
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
     }
 }
 

@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 
 use super::uploads::FILE_SLACK;
 use super::*;
-use crate::node::Uploaded;
-use crate::node::{Problem, ProblemCode};
+use crate::node::{LeaseOffer, Problem, ProblemCode, Uploaded};
 use crate::tests::office::{CHAIN, ESCROW, Office, SCENE_FILE};
 
 struct Front {
@@ -274,6 +273,57 @@ async fn failed_work_counts_and_uploads_are_capped_by_the_jobs_picture() {
     assert!(attempts.iter().all(|a| a.problem.as_deref() == Some("no renderer here")));
     let again = front.post(&path, &token, &failure).await;
     problem(again, Status::CONFLICT, ProblemCode::LeaseLost).await;
+}
+
+#[tokio::test]
+async fn a_unit_is_taken_in_few_different_files_and_in_the_same_one_however_often() {
+    let front = front().await;
+    let token = front.register(&front.office.node).await;
+    let offer = front.offer(&token).await;
+    let upload = async |unit: u32, fill: u8| {
+        let path = format!("{}/v1/leases/{}/files/{unit}", front.url, offer.lease_id);
+        front.http.put(path).bearer_auth(&token).body(vec![fill; 9]).send().await.unwrap()
+    };
+    for fill in 0..uploads::MAX_VERSIONS as u8 {
+        assert_eq!(upload(0, fill).await.status(), Status::OK);
+    }
+    problem(upload(0, 99).await, Status::BAD_REQUEST, ProblemCode::BadRequest).await;
+    let hash = keccak256([99; 9]);
+    assert!(!front.office.store.objects().has(hash).await.unwrap());
+    assert_eq!(upload(0, 0).await.status(), Status::OK);
+    assert_eq!(upload(1, 99).await.status(), Status::OK);
+}
+
+#[tokio::test]
+async fn a_long_upload_keeps_its_lease_and_a_renewal_does_not_cut_it() {
+    let front = front().await;
+    let token = front.register(&front.office.node).await;
+    let offer = front.offer(&token).await;
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(1);
+    sender.send(Ok(Bytes::from_static(b"begun"))).await.unwrap();
+    let parts = futures::stream::unfold(receiver, async |mut parts| {
+        parts.recv().await.map(|part| (part, parts))
+    });
+    let path = format!("{}/v1/leases/{}/files/0", front.url, offer.lease_id);
+    let request = front.http.put(path).bearer_auth(&token);
+    let sent = tokio::spawn(request.body(reqwest::Body::wrap_stream(parts)).send());
+    // Far beyond the lease's own time, while the rest of the file is under way.
+    let reader = front.office.store.reader();
+    let granted = async || reader.lease(&offer.lease_id).await.unwrap().unwrap().expires_at;
+    let begun = Instant::now();
+    while granted().await < crate::now() + 400 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "the upload was never begun");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let path = format!("/v1/leases/{}/renew", offer.lease_id);
+    let answer = front.post(&path, &token, &json!({"progress": []})).await;
+    let renewed: Renewed = answer.json().await.unwrap();
+    assert!(renewed.expires_at > offer.expires_at + 300);
+    let over = front.office.store.work().expire_leases(crate::now() + 300).await.unwrap();
+    assert!(over.is_empty());
+    drop(sender);
+    assert_eq!(sent.await.unwrap().unwrap().status(), Status::OK);
+    assert!(granted().await <= crate::now() + 60, "then it is an ordinary lease again");
 }
 
 #[tokio::test]

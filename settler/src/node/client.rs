@@ -15,8 +15,9 @@ use super::{
 
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
-/// A delivery is opened and checked picture by picture before it is answered.
-const DELIVERY_WAIT: Duration = Duration::from_secs(300);
+/// A delivery is opened and checked picture by picture before it is answered: longer than the
+/// door's own limit, as one that is given up here starts there from the first picture again.
+const DELIVERY_WAIT: Duration = Duration::from_secs(660);
 /// The largest file over a slow line; a stuck one is cut here.
 const FILE_WAIT: Duration = Duration::from_secs(1_800);
 /// The door answers within OFFER_WAIT; this is for the way there and back.

@@ -97,7 +97,7 @@ impl<B: Backend> Agent<B> {
         }
         self.known.insert(journal.offer.job_id);
         let words = self.words(journal)?;
-        let accepted = self.deliver(journal, &words, key.as_ref(), fresh).await?;
+        let accepted = self.deliver(journal, &words, key.as_ref(), (fresh, &progress)).await?;
         check_acceptance(door, journal, &words, &accepted, self.node())?;
         Ok(accepted)
     }
@@ -235,7 +235,7 @@ impl<B: Backend> Agent<B> {
         journal: &Journal,
         words: &[DeliveredUnit],
         key: Option<&LotKey>,
-        fresh: bool,
+        (fresh, progress): (bool, &Progress),
     ) -> Result<Accepted, Ended> {
         let lease_id = &journal.offer.lease_id;
         let lot_key = key.map(|key| B256::from(*key.bytes()));
@@ -244,7 +244,13 @@ impl<B: Backend> Agent<B> {
         let mut tries = 0;
         loop {
             if upload {
-                self.upload(journal, words).await?;
+                // Many files over a slow line outlast a lease. The delivery itself is no time to
+                // renew in: it may end the lease, and the door keeps it alive by itself.
+                tokio::select! {
+                    biased;
+                    sent = self.upload(journal, words) => sent?,
+                    lost = self.keep_alive(&journal.offer, progress) => return Err(lost),
+                }
             }
             tries += 1;
             match self.client.deliver(lease_id, &delivery).await {
