@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use alloy::primitives::Address;
 use contracts::event::DecodeError;
-use store::{Block, Escrow, Head, Reader, Store, Tag};
+use store::{Block, Escrow, Head, Reader, Role, Store, Tag};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -82,10 +82,21 @@ pub async fn run(config: Config, store: Store, shutdown: CancellationToken) -> R
         }
     };
     tokio::select! {
-        ended = follow_until(&chain, &config, &store, &wake) => ended,
+        ended = follow_alone(&chain, &config, &store, &wake) => ended,
         () = shutdown.cancelled() => Ok(()),
         () = socket => Ok(()),
     }
+}
+
+/// Two indexers on one database would each find that the other broke its chain of blocks.
+async fn follow_alone<C: Chain>(
+    chain: &C,
+    config: &Config,
+    store: &Store,
+    wake: &Notify,
+) -> Result<(), Error> {
+    let _lock = store.lock(Role::Indexer).await?;
+    follow_until(chain, config, store, wake).await
 }
 
 /// Looks, steps, and pauses, without end; dropped at shutdown, where an open database

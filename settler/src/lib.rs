@@ -38,7 +38,7 @@ use alloy::primitives::{Address, hex};
 use contracts::order;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
-use store::{Escrow, Lease, Store};
+use store::{Escrow, Lease, Lock, Role, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -154,6 +154,8 @@ impl Error {
 /// Serves until `stop`. All that matters is in the store: killed at any moment, the next start
 /// goes on where this one ended.
 pub async fn run(config: Config, store: Store, stop: CancellationToken) -> Result<(), Error> {
+    // Two settlers would use the same nonces, and each lease work that the other counts on.
+    let lock = store.lock(Role::Settler).await?;
     let Some(escrow) = wait_for_index(&config, &store, &stop).await? else { return Ok(()) };
     let chain = Chain::new(&config.rpc_url)?;
     if !check_chain(&chain, &escrow, &stop).await? {
@@ -198,7 +200,7 @@ pub async fn run(config: Config, store: Store, stop: CancellationToken) -> Resul
         serve.await.map_err(Error::Door)
     };
     let expired = expire(&store, &wake, config.poll, lease_time, &stop);
-    let paid = pay_rounds(payroll, sender, config.poll, &stop);
+    let paid = pay_rounds(payroll, sender, lock, config.poll, &stop);
     // The first to fail stops the others.
     let all = tokio::join!(guard(served, &stop), guard(expired, &stop), guard(paid, &stop));
     all.0.and(all.1).and(all.2)
@@ -292,11 +294,13 @@ async fn expire_due(store: &Store, now: i64) -> Result<Vec<Lease>, store::Error>
 async fn pay_rounds(
     payroll: Payroll,
     mut sender: Sender,
+    mut lock: Lock,
     poll: Duration,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     loop {
         let round = async {
+            lock.check().await?;
             let wanted = payroll.round(now()).await?;
             Ok(sender.round(&wanted, now()).await?)
         };

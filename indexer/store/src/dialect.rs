@@ -16,7 +16,7 @@ use crate::values::{Cell, Row, Value};
 /// How long a statement of SQLite waits for another process's write; ours take milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait for a free connection before the caller hears of it.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Reads are short and indexed; more connections than this only queue inside the database.
 const READERS: u32 = 8;
 /// Postgres: one for each kind of writer, as `rndr all` is all three in one process.

@@ -18,6 +18,13 @@ pub enum Error {
     Database { statement: String, source: Box<sqlx::Error> },
     #[error("cannot create folder {path}: {source}; check its parent's rights")]
     Folder { path: String, source: std::io::Error },
+    #[error("cannot lock {path}: {source}; check its rights and that its disk can lock files")]
+    LockFile { path: String, source: std::io::Error },
+    #[error(
+        "another {role} runs on this database; stop it first, or give this one a database of its \
+         own"
+    )]
+    Taken { role: &'static str },
     #[error("number {0} does not fit the database's 63 bits; the value handed in is wrong")]
     TooLarge(u64),
     #[error(
@@ -68,6 +75,8 @@ impl Error {
             Self::Open { source, .. } | Self::Database { source, .. } => transient(source),
             Self::Url(_)
             | Self::Folder { .. }
+            | Self::LockFile { .. }
+            | Self::Taken { .. }
             | Self::TooLarge(_)
             | Self::Altered { .. }
             | Self::Migration { .. }
