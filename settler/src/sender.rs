@@ -274,12 +274,12 @@ impl Sender {
                 "the gas purse {from} holds {} wei and this needs {cost}; send it gas money",
                 view.balance
             );
-            return self.park(intent, &text, view.now).await;
+            return self.hold(intent, &text, view.now).await;
         }
         if view.market.max_fee > self.fee_cap {
             let (ask, cap) = (view.market.max_fee, self.fee_cap);
             let text = format!("gas costs {ask} wei, above the cap of {cap}; it waits for less");
-            return self.park(intent, &text, view.now).await;
+            return self.hold(intent, &text, view.now).await;
         }
         if intent.state == IntentState::Parked {
             self.store.work().set_intent(intent.intent_id, IntentState::Waiting, None).await?;
@@ -359,6 +359,16 @@ impl Sender {
             let (job_id, tx_hash) = (intent.job_id, tx.tx_hash);
             tracing::debug!(%job_id, %tx_hash, %error, "pool did not take it; sent again later");
         }
+        Ok(())
+    }
+
+    /// Nothing is wrong with it, but it cannot be signed now.
+    async fn hold(&mut self, intent: &Intent, problem: &str, now: i64) -> Result<(), SenderError> {
+        let wait = self.pace.parked(intent.intent_id, now);
+        let (job_id, action) = (intent.job_id, intent.action.as_str());
+        tracing::warn!(%job_id, subject = %intent.subject, action, problem, wait, "held back");
+        let work = self.store.work();
+        work.set_intent(intent.intent_id, IntentState::Waiting, Some(problem)).await?;
         Ok(())
     }
 
