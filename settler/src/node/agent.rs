@@ -86,6 +86,7 @@ pub(super) struct Agent<B> {
 pub(super) struct Folders {
     pub(super) scenes: PathBuf,
     leases: PathBuf,
+    accepted: PathBuf,
     pub(super) pictures: PathBuf,
 }
 
@@ -95,9 +96,11 @@ impl<B: Backend> Agent<B> {
         let folders = Folders {
             scenes: root.join("scenes"),
             leases: root.join("leases"),
+            accepted: root.join("accepted"),
             pictures: root.join("pictures"),
         };
-        for folder in [&folders.scenes, &folders.leases, &folders.pictures] {
+        let all = [&folders.scenes, &folders.leases, &folders.accepted, &folders.pictures];
+        for folder in all {
             std::fs::create_dir_all(folder).map_err(io("making", folder))?;
         }
         let path = root.join("lock");
@@ -161,7 +164,8 @@ impl<B: Backend> Agent<B> {
 
     /// One lease: one that a crash or an absent door left, else a new one.
     async fn turn(&mut self, door: &DoorInfo) -> Result<(), Ended> {
-        let left = Journal::unfinished(&self.folders.leases)?.into_iter().next();
+        let (leases, archive) = (&self.folders.leases, &self.folders.accepted);
+        let left = Journal::unfinished(leases, archive)?.into_iter().next();
         let journal = match left {
             Some(journal) => journal,
             None => match self.client.lease().await? {
@@ -172,9 +176,9 @@ impl<B: Backend> Agent<B> {
         let lease_id = journal.offer.lease_id.clone();
         match self.lease(door, &journal).await {
             Ok(accepted) => {
-                journal.put_accepted(&accepted)?;
-                let units = journal.offer.units.len();
-                tracing::info!(lease_id, job_id = %journal.offer.job_id, units, "lot is accepted");
+                let (units, job_id) = (journal.offer.units.len(), journal.offer.job_id);
+                journal.put_accepted(&accepted, &self.folders.accepted)?;
+                tracing::info!(lease_id, %job_id, units, "lot is accepted");
                 Ok(())
             }
             Err(Ended::Failed { unit, problem }) => {

@@ -62,12 +62,14 @@ impl Journal {
         Ok(journal)
     }
 
-    /// The journals under `root` without an acceptance: what a crash left to finish.
-    pub fn unfinished(root: &Path) -> Result<Vec<Journal>, JournalError> {
+    /// The journals under `root` without an acceptance: what a crash left to finish. Accepted
+    /// ones stand in `archive`, so that `root` stays small however long a node lives.
+    pub fn unfinished(root: &Path, archive: &Path) -> Result<Vec<Journal>, JournalError> {
         let mut found = Vec::new();
         for item in std::fs::read_dir(root).map_err(io("reading", root))? {
             let folder = item.map_err(io("reading", root))?.path();
             if folder.join(ACCEPTED).exists() {
+                move_into(&folder, archive)?;
                 continue;
             }
             match read_json(&folder.join(OFFER))? {
@@ -99,14 +101,14 @@ impl Journal {
     }
 
     /// Keeps the settler's consent: with it, key and receipts the node can be paid without anyone.
-    /// The files are the settler's from now on.
-    pub fn put_accepted(&self, accepted: &Accepted) -> Result<(), JournalError> {
+    /// The files are the settler's from now on, and the rest moves to `archive`.
+    pub fn put_accepted(self, accepted: &Accepted, archive: &Path) -> Result<(), JournalError> {
         self.write_json(ACCEPTED, accepted)?;
         for task in &self.offer.units {
             let path = self.folder.join(file_name(task.unit));
             std::fs::remove_file(&path).map_err(io("removing", &path))?;
         }
-        Ok(())
+        move_into(&self.folder, archive)
     }
 
     /// Forgets a lease that is lost, failed or refused.
@@ -148,6 +150,12 @@ fn file_name(unit: u32) -> String {
 
 fn word_name(unit: u32) -> String {
     format!("unit-{unit}.json")
+}
+
+fn move_into(folder: &Path, archive: &Path) -> Result<(), JournalError> {
+    let kept = archive.join(folder.file_name().unwrap_or_default());
+    std::fs::rename(folder, kept).map_err(io("moving", folder))?;
+    sync_folder(archive)
 }
 
 fn sync_folder(folder: &Path) -> Result<(), JournalError> {

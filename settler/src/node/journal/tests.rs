@@ -75,11 +75,11 @@ fn accepted() -> Accepted {
 
 #[test]
 fn what_was_said_is_read_back_word_for_word_after_a_crash() {
-    let root = tempfile::tempdir().unwrap();
+    let (root, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let journal = Journal::begin(root.path(), offer("a1"), Some(b"key")).unwrap();
     journal.put_unit(&word(1), b"picture").unwrap();
     drop(journal);
-    let found = Journal::unfinished(root.path()).unwrap();
+    let found = Journal::unfinished(root.path(), archive.path()).unwrap();
     assert_eq!(found.len(), 1);
     let journal = &found[0];
     assert_eq!(journal.offer, offer("a1"));
@@ -93,36 +93,48 @@ fn what_was_said_is_read_back_word_for_word_after_a_crash() {
 
 #[test]
 fn a_file_without_its_signed_word_does_not_count() {
-    let root = tempfile::tempdir().unwrap();
+    let (root, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let journal = Journal::begin(root.path(), offer("a1"), None).unwrap();
     journal.put_unit(&word(0), b"picture").unwrap();
     // As a crash between the two writes, or in the middle of one, leaves it.
     std::fs::rename(root.path().join("a1/unit-0.json"), root.path().join("a1/unit-0.json.new"))
         .unwrap();
-    let found = Journal::unfinished(root.path()).unwrap();
+    let found = Journal::unfinished(root.path(), archive.path()).unwrap();
     assert_eq!(found[0].unit(0).unwrap(), None);
 }
 
 #[test]
 fn an_accepted_lease_keeps_words_and_consent_and_is_not_done_again() {
-    let root = tempfile::tempdir().unwrap();
+    let (root, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let journal = Journal::begin(root.path(), offer("a1"), Some(b"key")).unwrap();
     journal.put_unit(&word(0), b"one").unwrap();
     journal.put_unit(&word(1), b"two").unwrap();
-    journal.put_accepted(&accepted()).unwrap();
-    assert!(Journal::unfinished(root.path()).unwrap().is_empty());
-    let kept: Accepted = read_json(&root.path().join("a1/accepted.json")).unwrap().unwrap();
-    assert_eq!(kept, accepted());
-    assert_eq!(journal.unit(0).unwrap(), Some(word(0)));
-    assert_eq!(journal.stored(0).unwrap(), None, "the file is the settler's now");
+    journal.put_accepted(&accepted(), archive.path()).unwrap();
+    assert!(Journal::unfinished(root.path(), archive.path()).unwrap().is_empty());
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0, "nothing is looked through");
+    let kept = archive.path().join("a1");
+    let consent: Accepted = read_json(&kept.join("accepted.json")).unwrap().unwrap();
+    assert_eq!(consent, accepted());
+    let said: DeliveredUnit = read_json(&kept.join("unit-0.json")).unwrap().unwrap();
+    assert_eq!(said, word(0));
+    assert!(!kept.join("unit-0.stored").exists(), "the file is the settler's now");
+}
+
+#[test]
+fn an_accepted_lease_that_a_crash_kept_from_the_archive_goes_there_next_time() {
+    let (root, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let journal = Journal::begin(root.path(), offer("a1"), None).unwrap();
+    journal.write_json(ACCEPTED, &accepted()).unwrap();
+    assert!(Journal::unfinished(root.path(), archive.path()).unwrap().is_empty());
+    assert!(archive.path().join("a1/accepted.json").exists() && !root.path().join("a1").exists());
 }
 
 #[test]
 fn leftovers_before_the_offer_are_cleared_and_bad_ids_refused() {
-    let root = tempfile::tempdir().unwrap();
+    let (root, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::fs::create_dir(root.path().join("a1")).unwrap();
     std::fs::write(root.path().join("a1/lot-key.sealed"), b"key").unwrap();
-    assert!(Journal::unfinished(root.path()).unwrap().is_empty());
+    assert!(Journal::unfinished(root.path(), archive.path()).unwrap().is_empty());
     assert!(!root.path().join("a1").exists());
     for bad in ["../a1", "a/b", "", ".", ".."] {
         let refused = Journal::begin(root.path(), offer(bad), None);
@@ -130,5 +142,8 @@ fn leftovers_before_the_offer_are_cleared_and_bad_ids_refused() {
     }
     std::fs::create_dir(root.path().join("a2")).unwrap();
     std::fs::write(root.path().join("a2/offer.json"), b"{").unwrap();
-    assert!(matches!(Journal::unfinished(root.path()), Err(JournalError::Garbled { .. })));
+    assert!(matches!(
+        Journal::unfinished(root.path(), archive.path()),
+        Err(JournalError::Garbled { .. })
+    ));
 }
