@@ -15,6 +15,9 @@ pub const MIN_REVIEW_SECONDS: u64 = 600;
 pub const MAX_REVIEW_SECONDS: u64 = 14 * 86_400;
 pub const MIN_CLAIM_GRACE: u64 = 3_600;
 pub const MAX_CLAIM_GRACE: u64 = 14 * 86_400;
+/// What a settler keeps of the claim grace beside one unit's longest time: a lease's own seconds
+/// and 900 to commit. The payer may ask to close at any time, so no unit may need more.
+pub const GRACE_MARGIN: u64 = 1_800;
 pub const MAX_FEE_BPS: u16 = 1_000;
 pub const ALL_BPS: u16 = 10_000;
 /// Most units of an order: the job's slot counts them in 24 bits.

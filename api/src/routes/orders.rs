@@ -4,7 +4,8 @@ use alloy::primitives::{Address, Bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use contracts::order::{OrderProblem, check_order};
+use contracts::order::{GRACE_MARGIN, MIN_CLAIM_GRACE, OrderProblem, check_order};
+use contracts::spec::ExpandedSpec;
 use contracts::{JobId, Order, order};
 use serde::Deserialize;
 use store::{IntakeOrder, Quote};
@@ -228,10 +229,10 @@ fn check_domain(view: &View, domain: Option<&Domain>) -> Result<(), Problem> {
     Ok(())
 }
 
-pub async fn quoted_units(app: &App, quote: &Quote) -> Result<u32, Problem> {
+pub async fn quoted_spec(app: &App, quote: &Quote) -> Result<ExpandedSpec, Problem> {
     let spec = app.store.reader().spec(quote.spec_hash).await?;
     let missing = || Code::Internal.because("the quote's spec is not stored");
-    Ok(read_spec(&spec.ok_or_else(missing)?.canonical)?.units())
+    read_spec(&spec.ok_or_else(missing)?.canonical)
 }
 
 /// Does the order say what its quote and this settler say? `path` leads to the order's fields.
@@ -242,7 +243,11 @@ pub async fn check_terms(
     path: &str,
 ) -> Result<(), Problem> {
     let settings = &app.settings;
-    let units = quoted_units(app, quote).await?;
+    let spec = quoted_spec(app, quote).await?;
+    let units = spec.units();
+    let least = u64::from(spec.timeout_seconds) + GRACE_MARGIN;
+    // What is shorter than the escrow's own bound is refused with its words.
+    let grace = order.claim_grace < MIN_CLAIM_GRACE || order.claim_grace >= least;
     let expires = u64::try_from(quote.expires_at).unwrap_or_default();
     let account = |account: Address| account.to_checksum(None);
     let checks = [
@@ -262,6 +267,7 @@ pub async fn check_terms(
             format!("at least the quoted {}", quote.unit_price),
         ),
         ("open_by", order.open_by <= expires, format!("at most the quote's expiry {expires}")),
+        ("claim_grace", grace, format!("at least {least}, or no unit could be leased")),
     ];
     for (field, good, wanted) in checks {
         if !good {

@@ -12,7 +12,7 @@ use store::Quote;
 use utoipa::ToSchema;
 
 use super::documents::{Call, OrderDocument};
-use super::orders::{check_terms, quoted_units, refused};
+use super::orders::{check_terms, quoted_spec, refused};
 use super::quotes::{Funding, binding};
 use crate::App;
 use crate::edge::body::{Body, NoParams, Params};
@@ -127,7 +127,7 @@ async fn order_of(app: &App, request: &PrepareRequest, quote: &Quote) -> Result<
         fee_receiver: settings.fee_receiver,
         cap: request.max_spend.unwrap_or(quote.cap),
         max_unit_price: quote.unit_price,
-        units: quoted_units(app, quote).await?,
+        units: quoted_spec(app, quote).await?.units(),
         open_by,
         work_deadline: open_by.saturating_add(work_seconds),
         review_seconds: request.review_seconds.unwrap_or(settings.review_seconds),

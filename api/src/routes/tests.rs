@@ -213,6 +213,26 @@ async fn orders_that_do_not_fit_are_refused_and_nothing_is_stored() {
 }
 
 #[tokio::test]
+async fn a_claim_grace_in_which_no_unit_could_be_leased_is_refused() {
+    let world = World::new().await;
+    let mut spec = world.spec().await;
+    spec["timeout_seconds"] = json!(3_600);
+    let quote = world.post("/v1/quotes", &json!({"spec": spec})).await.json();
+    let ask = |claim_grace: u64| {
+        json!({
+            "quote_hash": quote["quote_hash"],
+            "payer": world.payer.address(),
+            "claim_grace": claim_grace,
+        })
+    };
+    let problem =
+        refused(&world.post("/v1/jobs/prepare", &ask(5_399)).await, 422, "order_mismatch");
+    assert_eq!(problem["field"], "claim_grace");
+    assert!(problem["detail"].as_str().unwrap().contains("at least 5400"), "{problem}");
+    assert_eq!(world.post("/v1/jobs/prepare", &ask(5_400)).await.status, 200);
+}
+
+#[tokio::test]
 async fn signatures_of_others_and_for_elsewhere_are_refused() {
     let world = World::new().await;
     let prepared = world.prepared().await;
