@@ -32,6 +32,8 @@ pub struct Leases {
     /// Blocks above one that make it deep: no tolerated reorg undoes it.
     pub confirmations: u64,
     pub sealed: bool,
+    /// Since when leases can be renewed here.
+    started_at: i64,
     /// Held while a lease is taken.
     board: Mutex<Option<Board>>,
 }
@@ -65,8 +67,9 @@ impl Leases {
         (lease_seconds, confirmations): (i64, u64),
         sealed: bool,
     ) -> Self {
-        let board = Mutex::new(None);
+        let (board, started_at) = (Mutex::new(None), crate::now());
         Self {
+            started_at,
             store,
             specs,
             settler,
@@ -209,7 +212,8 @@ impl Leases {
     }
 
     /// The end of a renewed lease: it may last the job's limit for each unit, and no longer than
-    /// leaves time to commit. What the door granted for an upload is never cut. None: over.
+    /// leaves time to commit. What the door granted for an upload is never cut, and time in which
+    /// this process was away does not count. None: over.
     pub fn renewed_until(
         &self,
         lease: &Lease,
@@ -219,7 +223,8 @@ impl Leases {
     ) -> Option<i64> {
         let each = i64::from(job.spec.timeout_seconds);
         let longest = each.saturating_mul(i64::try_from(units).unwrap_or(i64::MAX));
-        let cap = lease.taken_at.saturating_add(self.lease_seconds).saturating_add(longest);
+        let from = lease.taken_at.max(self.started_at);
+        let cap = from.saturating_add(self.lease_seconds).saturating_add(longest);
         let cap = cap.min(job.ends_for(now).saturating_sub(queue::COMMIT_MARGIN / 2));
         let until = now.saturating_add(self.lease_seconds).min(cap).max(lease.expires_at);
         (until > now).then_some(until)

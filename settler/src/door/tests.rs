@@ -225,6 +225,17 @@ async fn late_receipt_is_refused_and_unit_is_offered_again() {
 }
 
 #[tokio::test]
+async fn a_lease_from_before_a_long_absence_of_the_settler_goes_on() {
+    let front = front().await;
+    let token = front.register(&front.office.node).await;
+    front.office.lease("old", &[(0, 1), (1, 1)], crate::now() - 10_000).await;
+    let told = json!({"progress": [{"unit": 0, "thousandths": 1000}]});
+    let answer = front.post("/v1/leases/old/renew", &token, &told).await;
+    let renewed: Renewed = answer.json().await.unwrap();
+    assert!(renewed.expires_at > crate::now() as u64);
+}
+
+#[tokio::test]
 async fn a_bad_delivery_ends_the_lease_and_names_the_unit_to_blame() {
     let front = front().await;
     let token = front.register(&front.office.node).await;
