@@ -9,9 +9,9 @@ use rand::{Rng, SeedableRng};
 use contracts::Amount;
 use store::LeaseState;
 
-use crate::world::studio::Studio;
+use crate::world::studio::{Painter, Studio};
 use crate::world::troupe::Troupe;
-use crate::world::{RNDR, World};
+use crate::world::{RNDR, Running, World};
 
 const FRAMES: u32 = 8;
 /// Longer than a restart, so that a lease outlives it: then nothing rendered is lost. Not much
@@ -68,6 +68,34 @@ async fn killed_three_times_at_random_a_job_still_ends_and_each_unit_is_paid_onc
     assert_eq!(reader.receipts_of_job(job_id).await.unwrap().len(), FRAMES as usize);
     let report = studio.world.audit(&studio.store).await;
     assert!(report.is_clean(), "{:?}", report.first());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_settler_or_indexer_on_one_database_is_refused_and_the_first_goes_on() {
+    let studio = Studio::open().await;
+    let settler = studio.settler();
+    // The same database by another handle, as another process has it.
+    let other = studio.world.store().await;
+    let job_id = studio.submit(&studio.payer, 2, 2, 1).await;
+    studio.opened(job_id).await;
+    let config =
+        settler::Config { door_listen: ([127, 0, 0, 1], 0).into(), ..studio.settler_config() };
+    let (second, indexer) = (
+        Running::start(|stop| settler::run(config, other.clone(), stop)),
+        studio.world.indexer(&other),
+    );
+    let (second, indexer) = tokio::join!(second.fails(), indexer.fails());
+    for refusal in [second.to_string(), indexer.to_string()] {
+        assert!(refusal.contains("runs on this database; stop it first"), "{refusal}");
+    }
+    let node = studio.node("painter", Painter::default());
+    let drafts = studio.accepted(job_id, 2).await;
+    studio.approve(&drafts).await;
+    studio.paid_once(job_id, 2).await;
+    node.stop().await;
+    settler.stop().await;
+    // Free again at once.
+    studio.settler_as(studio.settler_config()).stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
