@@ -257,3 +257,6 @@ fn lease_id(pick: &Pick) -> String {
     let parts = [pick.job_id.as_slice(), &unit.to_be_bytes(), &attempt.to_be_bytes()];
     hex::encode(&keccak256(parts.concat())[..16])
 }
+
+#[cfg(test)]
+mod tests;
