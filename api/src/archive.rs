@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{B256, keccak256};
+use alloy::primitives::keccak256;
 use async_zip::base::read1::ZipOptions;
 use async_zip::base::read1::seek::ZipArchiveReader;
 use async_zip::spec::constructs::CDR;
 use axum::body::Bytes;
+use contracts::scene::{Manifest, SceneFile};
 use contracts::spec::check_entry;
 use futures::AsyncReadExt;
 use futures::io::Cursor;
-use serde::{Deserialize, Serialize};
 
 /// Largest upload: it is held in memory while it is checked.
 pub const MAX_UPLOAD: usize = 64 * 1024 * 1024;
@@ -22,22 +22,6 @@ pub const MAX_FILES: usize = 1_000;
 const MAX_DEPTH: usize = 16;
 /// Bytes unpacked at a time, so that a bomb is noticed within one such piece.
 const PIECE: usize = 64 * 1024;
-
-/// A file of a scene as its manifest names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SceneFile {
-    pub path: String,
-    pub size: u64,
-    pub hash: B256,
-}
-
-/// The files of a scene, sorted by path. Its canonical JSON is what a scene's id hashes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Manifest {
-    pub files: Vec<SceneFile>,
-}
 
 /// A checked upload: each file's bytes by its path, in the order of paths.
 #[derive(Debug, Clone, PartialEq, Eq)]

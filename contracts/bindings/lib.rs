@@ -9,6 +9,7 @@ pub mod order;
 pub mod picture;
 pub mod receipt;
 pub mod revert;
+pub mod scene;
 pub mod seal;
 pub mod signing;
 pub mod spec;

@@ -13,6 +13,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
+use contracts::scene::Manifest;
 use contracts::signing;
 use serde::de::DeserializeOwned;
 use store::{Lease, LeaseState, Node, NodeBackend, Store};
@@ -28,8 +29,8 @@ use crate::door::answers::Refused;
 use crate::door::uploads::Versions;
 use crate::leases::{Leases, busy_until};
 use crate::node::{
-    Accepted, BackendInfo, Delivery, DoorInfo, Failure, MAX_BACKENDS, MAX_PROBLEM, Manifest,
-    OFFER_WAIT, REGISTRATION_WINDOW, Registered, Registration, Renewal, Renewed, is_plain_name,
+    Accepted, BackendInfo, Delivery, DoorInfo, Failure, MAX_BACKENDS, MAX_PROBLEM, OFFER_WAIT,
+    REGISTRATION_WINDOW, Registered, Registration, Renewal, Renewed, is_plain_name,
     registration_text,
 };
 use crate::terms::{self, JobTerms, Specs};

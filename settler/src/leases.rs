@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, hex, keccak256};
 use contracts::Amount;
+use contracts::scene::Manifest;
 use contracts::spec::ExpandedSpec;
 use store::{
     Attempt, JobOrder, JobState, Lease, LeaseState, LotDraft, LotRow, LotState, Node, Store,
@@ -12,7 +13,7 @@ use store::{
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::node::{LeaseOffer, Manifest, UnitTask};
+use crate::node::{LeaseOffer, UnitTask};
 use crate::queue::{self, Asking, Job, Pick};
 use crate::terms::{self, JobTerms, Specs, TermsError};
 

@@ -4,6 +4,7 @@ use alloy::primitives::keccak256;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use contracts::scene::Manifest;
 use contracts::spec::ExpandedSpec;
 use serde::{Deserialize, Serialize};
 use store::Scene;
@@ -11,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::quotes::canonical;
 use crate::App;
-use crate::archive::{Manifest, Upload, UploadError};
+use crate::archive::{Upload, UploadError};
 use crate::edge::body::{self, NoParams, Params};
 use crate::edge::view::{Answer, View};
 use crate::error::{Code, Problem};

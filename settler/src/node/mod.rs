@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, Bytes};
+use contracts::scene::Manifest;
 use contracts::spec::ExpandedSpec;
 use contracts::text::{checksummed, seconds};
 use contracts::{Amount, JobId, Lot, Receipt};
@@ -138,22 +139,6 @@ pub struct UnitTask {
     pub unit: u32,
     pub frame: i64,
     pub attempt: u32,
-}
-
-/// A file of the scene; `path` is relative to the scene's folder, `hash` its keccak256.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SceneFile {
-    pub path: String,
-    pub size: u64,
-    pub hash: B256,
-}
-
-/// A scene; its id is the keccak256 of this in canonical JSON, files sorted by path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Manifest {
-    pub files: Vec<SceneFile>,
 }
 
 /// Work for one node until `expires_at`. Its units lie in one 256-unit word: delivered together

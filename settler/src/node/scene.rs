@@ -7,7 +7,7 @@ use alloy::primitives::{B256, keccak256};
 use contracts::spec::check_entry;
 
 use super::client::{Client, ClientError};
-use super::{Manifest, SceneFile};
+use contracts::scene::{Manifest, SceneFile};
 
 /// Scenes kept on disk for later leases; the least recently made one goes first.
 const KEPT_SCENES: usize = 16;

@@ -17,8 +17,9 @@ use store::{
 
 use crate::accept::Notary;
 use crate::node::finish::{Finished, Rendered, finish};
-use crate::node::{DeliveredUnit, Delivery, Manifest, SceneFile, UnitTask};
+use crate::node::{DeliveredUnit, Delivery, UnitTask};
 use crate::terms::Specs;
+use contracts::scene::{Manifest, SceneFile};
 
 pub const CHAIN: u64 = 1_337;
 pub const ESCROW: Address = Address::repeat_byte(0xe5);

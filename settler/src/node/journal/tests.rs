@@ -6,7 +6,8 @@ use contracts::spec::{Animation, Chunk, Engine, JobSpec, Output, Quality, Resolu
 use contracts::{Amount, Lot, Receipt};
 
 use super::*;
-use crate::node::{Manifest, UnitTask};
+use crate::node::UnitTask;
+use contracts::scene::Manifest;
 
 fn offer(lease_id: &str) -> LeaseOffer {
     let spec = JobSpec {
