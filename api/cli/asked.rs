@@ -103,11 +103,11 @@ impl Asked {
         }
     }
 
-    pub fn tier_name(&self) -> &'static str {
+    pub fn tier(&self) -> Tier {
         match self.tier {
-            TierName::Trusted => "trusted",
-            TierName::Priority => "priority",
-            TierName::Economy => "economy",
+            TierName::Trusted => Tier::Trusted,
+            TierName::Priority => Tier::Priority,
+            TierName::Economy => Tier::Economy,
         }
     }
 
@@ -135,11 +135,7 @@ impl Asked {
                 },
             },
             animation: self.animation.map(|(first, last)| Animation { fps: self.fps, first, last }),
-            tier: match self.tier {
-                TierName::Trusted => Tier::Trusted,
-                TierName::Priority => Tier::Priority,
-                TierName::Economy => Tier::Economy,
-            },
+            tier: self.tier(),
             chunk: Chunk { size: self.chunk },
             attempts: 3,
             timeout_seconds: self.timeout,

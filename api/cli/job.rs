@@ -6,7 +6,7 @@ use alloy::primitives::{Address, B256, keccak256};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use clap::Args;
-use contracts::spec::{ExpandedSpec, JobSpec};
+use contracts::spec::{Engine, ExpandedSpec, JobSpec};
 use contracts::{Amount, JobId, Order};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -167,7 +167,7 @@ async fn scene_spec(remote: &Remote, asked: &Asked) -> Outcome<JobSpec> {
     };
     let engine_version = match &asked.engine_version {
         Some(version) => version.clone(),
-        None => offered_version(remote, asked.tier_name()).await?,
+        None => offered_version(remote, asked.tier().name()).await?,
     };
     Ok(asked.spec(scene.scene_id, entry, engine_version))
 }
@@ -177,7 +177,7 @@ async fn offered_version(remote: &Remote, tier: &str) -> Outcome<String> {
     let tiers: Tiers = remote.get("/v1/tiers").await?;
     let tier = tiers.tiers.into_iter().find(|known| known.tier == tier);
     let backends = tier.into_iter().flat_map(|tier| tier.backends);
-    let offered = backends.filter(|backend| backend.backend == "povray");
+    let offered = backends.filter(|backend| backend.backend == Engine::Povray.name());
     let most = offered.max_by_key(|backend| backend.nodes);
     most.map(|backend| backend.version).ok_or_else(|| {
         let hint = "wait for a node, or name the version with --engine-version, like 3.7.0.10";

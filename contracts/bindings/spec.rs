@@ -207,6 +207,15 @@ impl Format {
     }
 }
 
+impl Engine {
+    /// As specs and nodes' backends write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Povray => "povray",
+        }
+    }
+}
+
 impl Tier {
     pub const ALL: [Self; 3] = [Self::Trusted, Self::Priority, Self::Economy];
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use alloy::primitives::{Address, B256, U256};
-use contracts::spec::{Engine, ExpandedSpec};
+use contracts::spec::ExpandedSpec;
 use contracts::units::{WORD_UNITS, bit_of, lot_amount, units_in, word_bits, word_of};
 use contracts::{Amount, JobId};
 use store::{
@@ -74,12 +74,6 @@ pub enum Reason {
     GraceTooShort { grace: i64, each: i64 },
     #[error("{left} of its money is free, a unit costs {price}; a top-up resumes it")]
     NoMoney { left: Amount, price: Amount },
-}
-
-pub fn engine_name(engine: Engine) -> &'static str {
-    match engine {
-        Engine::Povray => "povray",
-    }
 }
 
 /// The next lease for this node: tiers in order, within a tier the oldest job first.
@@ -167,14 +161,14 @@ fn check_terms<'a>(
         return Err(Reason::PriceAboveOrder { price, max: order.max_unit_price });
     }
     if !has_backend(asking.node, spec) {
-        let engine = engine_name(spec.engine);
+        let engine = spec.engine.name();
         return Err(Reason::NoBackend { engine, version: spec.engine_version.clone() });
     }
     Ok((spec, price))
 }
 
 fn has_backend(node: &Node, spec: &ExpandedSpec) -> bool {
-    let engine = engine_name(spec.engine);
+    let engine = spec.engine.name();
     node.backends.iter().any(|b| b.backend == engine && b.version == spec.engine_version)
 }
 

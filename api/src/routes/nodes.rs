@@ -79,14 +79,14 @@ pub async fn tiers(
     let prices = &app.settings.prices;
     let asset = view.asset();
     let mut tiers = Vec::new();
-    for tier in [Tier::Trusted, Tier::Priority, Tier::Economy] {
+    for tier in Tier::ALL {
         let work_percent = prices.tier_percent(tier);
         let work_unit_price = prices.unit_price(MILLI_WORK, work_percent);
         let work_unit_price = work_unit_price.map_err(unpriceable)?;
-        let (open_jobs, unpaid_units) = queue.get(name(tier)).copied().unwrap_or_default();
+        let (open_jobs, unpaid_units) = queue.get(tier.name()).copied().unwrap_or_default();
         // Every node serves every tier until bonds and reputation tell them apart.
         tiers.push(TierView {
-            tier: name(tier).into(),
+            tier: tier.name().into(),
             work_percent,
             work_unit_price: asset.money(work_unit_price),
             min_price: asset.money(prices.min_price),
@@ -110,7 +110,7 @@ async fn queue(app: &App, reader: &Reader) -> Result<BTreeMap<&'static str, (u32
         }
         let Some(spec) = reader.spec(opened.order.spec_hash).await? else { continue };
         let spec: ExpandedSpec = read_spec(&spec.canonical)?;
-        let (jobs, units) = queue.entry(name(spec.tier)).or_default();
+        let (jobs, units) = queue.entry(spec.tier.name()).or_default();
         *jobs += 1;
         *units += u64::from(opened.order.units.saturating_sub(state.units_paid));
     }
@@ -128,14 +128,6 @@ fn backends(nodes: &[Node]) -> Vec<BackendView> {
         nodes,
     };
     counts.into_iter().map(view).collect()
-}
-
-fn name(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Trusted => "trusted",
-        Tier::Priority => "priority",
-        Tier::Economy => "economy",
-    }
 }
 
 fn number(count: usize) -> u32 {
