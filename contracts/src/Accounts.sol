@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Free balances of all accounts and the only places where the token moves: deposit, withdraw, burn.
+// Balances of all accounts, the only places where the token moves, and the offices: issuer, guardian.
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
@@ -15,19 +15,35 @@ abstract contract Accounts is IRenderEscrow, ReentrancyGuardTransient {
 
     /// Where burnt money goes; legacy RNDR gives holders no `burn`.
     address internal constant DEAD = 0x000000000000000000000000000000000000dEaD;
-    uint256 private constant SEQ_SHIFT = 96;
+    uint256 private constant CREDIT_SHIFT = 96;
+    uint256 private constant SEQ_SHIFT = 192;
     uint256 private constant ONE_SEQ = 2 ** SEQ_SHIFT;
     /// "0x" and 40 hexadecimal digits, the only job name that `fundJob` takes.
     uint256 private constant ADDRESS_TEXT_LENGTH = 42;
+    uint256 private constant MAX_PAUSE = 7 days;
+    /// From the end of a pause to the next one.
+    uint256 private constant PAUSE_REST = 30 days;
+
+    /// One slot: what the issuer and the guardian said last.
+    struct Offices {
+        address creditSettler;
+        uint40 pausedUntil;
+        uint56 seq;
+    }
 
     IERC20 private immutable _token;
-    /// One slot: the free balance in the low 96 bits, the sequence number in the 64 above, the
-    /// rest spare. Packed by hand, so that a payment reads and writes it once.
+    address private immutable _issuer;
+    address private immutable _guardian;
+    Offices private _offices;
+    /// One slot: the free balance in the low 96 bits, the credit in the 96 above, then the sequence
+    /// number. Packed by hand, so that a payment reads and writes it once.
     mapping(address owner => uint256 packed) private _accounts;
 
-    constructor(address token_) {
+    constructor(address token_, address issuer, address guardian) {
         if (token_.code.length == 0) revert RenderEscrow_TokenRefused(token_);
         _token = IERC20(token_);
+        _issuer = issuer;
+        _guardian = guardian;
     }
 
     function deposit(uint96 amount) external nonReentrant {
@@ -40,9 +56,8 @@ abstract contract Accounts is IRenderEscrow, ReentrancyGuardTransient {
     }
 
     function fundJob(string calldata jobId, uint256 amount) external nonReentrant {
-        if (msg.sender != address(_token)) {
-            revert RenderEscrow_CallerRefused(msg.sender, address(_token), address(0));
-        }
+        _checkCaller(address(_token));
+        _checkRunning();
         (bool parsed, address owner) = Strings.tryParseAddress(jobId);
         if (!parsed || bytes(jobId).length != ADDRESS_TEXT_LENGTH) {
             revert RenderEscrow_AccountTextRefused(jobId);
@@ -64,18 +79,96 @@ abstract contract Accounts is IRenderEscrow, ReentrancyGuardTransient {
     }
 
     function burn() external nonReentrant {
-        (uint96 amount,) = account(DEAD);
+        (uint96 amount,,) = account(DEAD);
         (uint96 free, uint64 seq) = _debit(DEAD, amount);
         emit Burned(amount, free, seq);
         _send(DEAD, amount);
     }
 
+    // ---- offices ----
+
+    function issueCredit(address to, uint96 amount) external nonReentrant {
+        _checkCaller(_issuer);
+        _checkRunning();
+        _checkAccount(to);
+        if (amount == 0) revert RenderEscrow_AmountZero();
+        (uint96 credit, uint64 seq) = _addCredit(to, amount);
+        emit CreditIssued(to, amount, credit, seq);
+        _pull(msg.sender, amount);
+    }
+
+    function nameSettler(address settler) external {
+        _checkCaller(_issuer);
+        _offices.creditSettler = settler;
+        emit CreditSettlerNamed(settler, ++_offices.seq);
+    }
+
+    function pause(uint40 until) external {
+        _checkCaller(_guardian);
+        uint256 from = _offices.pausedUntil;
+        if (from != 0) from += PAUSE_REST;
+        if (block.timestamp < from) revert RenderEscrow_PauseTooSoon(from, block.timestamp);
+        uint256 most = block.timestamp + MAX_PAUSE;
+        if (until > most) revert RenderEscrow_PauseTooLong(until, most);
+        if (until <= block.timestamp) revert RenderEscrow_NotPaused(until, block.timestamp);
+        _offices.pausedUntil = until;
+        emit Paused(until, ++_offices.seq);
+    }
+
+    function unpause() external {
+        _checkCaller(_guardian);
+        uint256 until = _offices.pausedUntil;
+        if (until <= block.timestamp) revert RenderEscrow_NotPaused(until, block.timestamp);
+        // Fits: it is before the pause's end, which has 40 bits.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        uint40 now_ = uint40(block.timestamp);
+        _offices.pausedUntil = now_;
+        emit Paused(now_, ++_offices.seq);
+    }
+
+    // ---- views ----
+
     function token() external view returns (address) {
         return address(_token);
     }
 
-    function account(address owner) public view returns (uint96 free, uint64 seq) {
+    function offices()
+        external
+        view
+        returns (
+            address issuer,
+            address guardian,
+            address creditSettler,
+            uint40 pausedUntil,
+            uint56 seq
+        )
+    {
+        Offices memory last = _offices;
+        return (_issuer, _guardian, last.creditSettler, last.pausedUntil, last.seq);
+    }
+
+    function account(address owner) public view returns (uint96 free, uint96 credit, uint64 seq) {
         return _unpack(_accounts[owner]);
+    }
+
+    // ---- checks ----
+
+    /// An office that was named zero is nobody's: no caller is the zero address.
+    function _checkCaller(address wanted) private view {
+        if (msg.sender != wanted) {
+            revert RenderEscrow_CallerRefused(msg.sender, wanted, address(0));
+        }
+    }
+
+    /// Only ways in ask this.
+    function _checkRunning() internal view {
+        uint256 until = _offices.pausedUntil;
+        if (block.timestamp < until) revert RenderEscrow_IsPaused(until, block.timestamp);
+    }
+
+    /// Whether an opening with this settler may spend credit.
+    function _takesCredit(address settler) internal view returns (bool) {
+        return _offices.creditSettler == settler;
     }
 
     /// Money of the zero account or of the escrow's own would have no way out.
@@ -85,6 +178,8 @@ abstract contract Accounts is IRenderEscrow, ReentrancyGuardTransient {
         }
     }
 
+    // ---- balances ----
+
     /// Cannot overflow: all balances together never exceed the token balance, kept below 2^96.
     function _credit(address owner, uint96 amount) internal returns (uint96 free, uint64 seq) {
         uint256 packed = _accounts[owner];
@@ -92,25 +187,51 @@ abstract contract Accounts is IRenderEscrow, ReentrancyGuardTransient {
             packed += ONE_SEQ + amount;
         }
         _accounts[owner] = packed;
-        return _unpack(packed);
+        (free,, seq) = _unpack(packed);
+    }
+
+    /// As `_credit`, of spend-only money.
+    function _addCredit(address owner, uint96 amount)
+        internal
+        returns (uint96 credit, uint64 seq)
+    {
+        uint256 packed = _accounts[owner];
+        unchecked {
+            packed += ONE_SEQ + (uint256(amount) << CREDIT_SHIFT);
+        }
+        _accounts[owner] = packed;
+        (, credit, seq) = _unpack(packed);
     }
 
     function _debit(address owner, uint96 amount) internal returns (uint96 free, uint64 seq) {
         if (amount == 0) revert RenderEscrow_AmountZero();
-        return _spend(owner, amount);
+        (free,, seq) = _spend(owner, amount, 0);
     }
 
     /// As `_debit`, but nothing may be spent too: an opening can be paid by the allowance alone.
-    function _spend(address owner, uint96 amount) internal returns (uint96 free, uint64 seq) {
+    /// `ofCredit` must be there.
+    function _spend(address owner, uint96 ofFree, uint96 ofCredit)
+        internal
+        returns (uint96 free, uint96 credit, uint64 seq)
+    {
         uint256 packed = _accounts[owner];
-        (free,) = _unpack(packed);
-        if (amount > free) revert RenderEscrow_FreeTooLow(owner, amount, free);
+        (free,,) = _unpack(packed);
+        if (ofFree > free) revert RenderEscrow_FreeTooLow(owner, ofFree, free);
         unchecked {
-            packed = packed + ONE_SEQ - amount;
+            packed = packed + ONE_SEQ - ofFree - (uint256(ofCredit) << CREDIT_SHIFT);
         }
         _accounts[owner] = packed;
         return _unpack(packed);
     }
+
+    /// Counts an event of the account that moves no money.
+    function _count(address owner) internal returns (uint64 seq) {
+        uint256 packed = _accounts[owner] + ONE_SEQ;
+        _accounts[owner] = packed;
+        (,, seq) = _unpack(packed);
+    }
+
+    // ---- tokens ----
 
     /// Takes exactly `amount` from `from`'s allowance; a token that moves another is refused.
     function _pull(address from, uint96 amount) internal {
@@ -127,6 +248,7 @@ abstract contract Accounts is IRenderEscrow, ReentrancyGuardTransient {
     }
 
     function _deposit(address owner, uint96 amount) private {
+        _checkRunning();
         if (amount == 0) revert RenderEscrow_AmountZero();
         _deposited(owner, amount);
         _pull(msg.sender, amount);
@@ -147,9 +269,13 @@ abstract contract Accounts is IRenderEscrow, ReentrancyGuardTransient {
         if (holds > type(uint96).max) revert RenderEscrow_BalanceTooLarge(holds);
     }
 
-    function _unpack(uint256 packed) private pure returns (uint96 free, uint64 seq) {
-        // Both casts cut off what belongs to the other.
+    function _unpack(uint256 packed)
+        private
+        pure
+        returns (uint96 free, uint96 credit, uint64 seq)
+    {
+        // Each cast cuts off what belongs to the others.
         // forge-lint: disable-next-line(unsafe-typecast)
-        return (uint96(packed), uint64(packed >> SEQ_SHIFT));
+        return (uint96(packed), uint96(packed >> CREDIT_SHIFT), uint64(packed >> SEQ_SHIFT));
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Whether one of two addresses said yes to a digest: as the caller, by ECDSA, or by ERC-1271.
+// Which of two addresses said yes to a digest: as the caller, by ECDSA, or by ERC-1271.
 pragma solidity 0.8.37;
 
 import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
@@ -9,19 +9,21 @@ library Consents {
     /// A wallet may not eat the relayer's gas; checking one P-256 signature takes some 330,000.
     uint256 private constant WALLET_GAS = 400_000;
 
-    /// An empty signature means the caller. `second` may be zero: then only `first` can consent.
-    /// ECDSA goes first, so that an EOA's word stays good whatever code it takes by EIP-7702.
-    function given(address first, address second, bytes32 digest, bytes calldata signature)
+    /// Who of the two it was, or zero. An empty signature means the caller. `second` may be zero:
+    /// then only `first` can consent. ECDSA goes first, so that an EOA's word stays good whatever
+    /// code it takes by EIP-7702.
+    function by(address first, address second, bytes32 digest, bytes calldata signature)
         internal
         view
-        returns (bool)
+        returns (address)
     {
-        if (signature.length == 0) return msg.sender == first || msg.sender == second;
-        (address signer, ECDSA.RecoverError refusal,) = ECDSA.tryRecoverCalldata(digest, signature);
-        if (refusal == ECDSA.RecoverError.NoError && (signer == first || signer == second)) {
-            return true;
-        }
-        return _byWallet(first, digest, signature) || _byWallet(second, digest, signature);
+        address signer = msg.sender;
+        // Zero when the signature is no good.
+        if (signature.length != 0) (signer,,) = ECDSA.tryRecoverCalldata(digest, signature);
+        if (signer != address(0) && (signer == first || signer == second)) return signer;
+        if (signature.length == 0) return address(0);
+        if (_byWallet(first, digest, signature)) return first;
+        return _byWallet(second, digest, signature) ? second : address(0);
     }
 
     /// ERC-1271 within `WALLET_GAS`, copying one word of the answer however long it is.

@@ -34,6 +34,12 @@ struct Lot {
     bytes32 keyCommit;
 }
 
+/// One node's part of a redemption, before fee and burn.
+struct Payout {
+    address node;
+    uint96 amount;
+}
+
 /// A node's signed word about one attempt at one unit.
 struct Receipt {
     bytes32 jobId;
@@ -63,6 +69,11 @@ library Hashes {
     bytes32 internal constant REJECTION =
         keccak256("Rejection(bytes32 jobId,bytes32 lotHash,uint256 mask,bytes32 reasonHash)");
     bytes32 internal constant CLOSE_REQUEST = keccak256("CloseRequest(bytes32 jobId)");
+    bytes32 internal constant CLOSE = keccak256("Close(bytes32 jobId)");
+    bytes32 internal constant VOUCHER = keccak256("Voucher(bytes32 jobId,uint96 cumulative)");
+    bytes32 internal constant REDEMPTION =
+        keccak256("Redemption(bytes32 jobId,uint96 cumulative,bytes32 payoutsHash)");
+    bytes32 internal constant PAYOUT = keccak256("Payout(address node,uint96 amount)");
     bytes32 internal constant RECEIPT = keccak256(
         "Receipt(bytes32 jobId,uint32 unit,uint32 attempt,bytes32 outputHash,bytes32 previewHash,"
         "bytes32 keyCommit,uint40 startedAt,uint40 finishedAt)"
@@ -94,10 +105,10 @@ library Hashes {
         }
     }
 
-    /// As EIP-712 hashes an array of `Lot` structs.
-    function lots(bytes32[] memory lotHashes) internal pure returns (bytes32 hash) {
+    /// As EIP-712 hashes an array of structs, of which these are the hashes.
+    function list(bytes32[] memory hashes) internal pure returns (bytes32 hash) {
         assembly ("memory-safe") {
-            hash := keccak256(add(lotHashes, 0x20), mul(mload(lotHashes), 0x20))
+            hash := keccak256(add(hashes, 0x20), mul(mload(hashes), 0x20))
         }
     }
 
@@ -119,6 +130,30 @@ library Hashes {
 
     function closeRequest(bytes32 jobId) internal pure returns (bytes32) {
         return keccak256(abi.encode(CLOSE_REQUEST, jobId));
+    }
+
+    function close(bytes32 jobId) internal pure returns (bytes32) {
+        return keccak256(abi.encode(CLOSE, jobId));
+    }
+
+    function voucher(bytes32 jobId, uint96 cumulative) internal pure returns (bytes32) {
+        return keccak256(abi.encode(VOUCHER, jobId, cumulative));
+    }
+
+    function redemption(bytes32 jobId, uint96 cumulative, bytes32 payoutsHash)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(REDEMPTION, jobId, cumulative, payoutsHash));
+    }
+
+    function payouts(Payout[] calldata terms) internal pure returns (bytes32) {
+        bytes32[] memory hashes = new bytes32[](terms.length);
+        for (uint256 i = 0; i < terms.length; ++i) {
+            hashes[i] = keccak256(abi.encode(PAYOUT, terms[i].node, terms[i].amount));
+        }
+        return list(hashes);
     }
 
     function receipt(Receipt calldata word) internal pure returns (bytes32) {

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Jobs: open, top up, release, commit, approve, reject, settle, lapse, ask to close, close.
+// Jobs: open, top up, release, commit, approve, reject, settle, lapse, redeem, ask to close, close.
 pragma solidity 0.8.37;
 
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Accounts} from "./Accounts.sol";
-import {Jobs} from "./Jobs.sol";
-import {Hashes, Lot, Order} from "./Order.sol";
+import {Lots} from "./Lots.sol";
+import {Hashes, Lot, Order, Payout} from "./Order.sol";
 
-contract RenderEscrow is Jobs {
-    constructor(address token_) Accounts(token_) EIP712("RenderEscrow", "1") {}
+contract RenderEscrow is Lots {
+    constructor(address token_, address issuer, address guardian)
+        Accounts(token_, issuer, guardian)
+        EIP712("RenderEscrow", "1")
+    {}
 
     // ---- opening and topping up ----
 
     function open(Order calldata order) external nonReentrant returns (bytes32 jobId) {
         jobId = jobIdOf(order);
-        (uint96 free,) = account(msg.sender);
-        uint96 pulled = free < order.cap ? order.cap - free : 0;
-        _open(order, jobId, msg.sender, pulled);
+        uint96 pulled = _open(order, jobId, msg.sender, true);
         if (pulled != 0) _pull(msg.sender, pulled);
     }
 
@@ -25,12 +26,17 @@ contract RenderEscrow is Jobs {
         returns (bytes32 jobId)
     {
         jobId = jobIdOf(order);
-        if (signer != order.payer) revert RenderEscrow_SignerRefused(signer, order.payer);
-        _checkConsent(order.payer, address(0), jobId, signature);
-        _open(order, jobId, order.payer, 0);
+        _checkConsent(signer, address(0), jobId, signature);
+        bool delegated = signer != order.payer;
+        uint96 allowance = delegated ? _spendAllowance(order, signer) : 0;
+        _open(order, jobId, order.payer, false);
+        if (!delegated) return jobId;
+        _jobs[jobId].seq = 2;
+        emit DelegateSpent(jobId, order.payer, signer, order.cap, allowance, 2);
     }
 
     function topUp(bytes32 jobId, uint96 amount) external {
+        _checkRunning();
         Job storage job = _jobs[jobId];
         _checkOpen(jobId, job.status);
         (uint96 free, uint64 seq) = _debit(msg.sender, amount);
@@ -80,7 +86,7 @@ contract RenderEscrow is Jobs {
     function approve(Order calldata order, Lot[] calldata lots, bytes calldata approval) external {
         bytes32 jobId = jobIdOf(order);
         (bytes32[] memory hashes, bytes32 lotsHash) = _hashLots(jobId, lots);
-        _checkPayerSide(order, Hashes.approval(jobId, lotsHash), approval);
+        address by = _checkPayerSide(order, Hashes.approval(jobId, lotsHash), approval);
         uint32 jobSeq = _jobs[jobId].seq;
         uint32 before = jobSeq;
         for (uint256 i = 0; i < lots.length; ++i) {
@@ -90,7 +96,7 @@ contract RenderEscrow is Jobs {
             // One signature names all its lots: those that ended meanwhile must not void the rest.
             if (status != LOT_COMMITTED || lots[i].mask == _rejected[lotHash]) continue;
             _lots[lotHash].status = LOT_APPROVED;
-            emit Approved(jobId, lotHash, ++jobSeq);
+            emit Approved(jobId, by, lotHash, ++jobSeq);
         }
         if (jobSeq == before) revert RenderEscrow_NothingToApprove(jobId, lotsHash);
         _jobs[jobId].seq = jobSeq;
@@ -106,7 +112,8 @@ contract RenderEscrow is Jobs {
         Work memory work = _load(order);
         bytes32 lotHash = Hashes.lot(work.jobId, lot);
         _checkRejectable(lotHash);
-        _checkPayerSide(order, Hashes.rejection(work.jobId, lotHash, mask, reasonHash), signature);
+        bytes32 act = Hashes.rejection(work.jobId, lotHash, mask, reasonHash);
+        address by = _checkPayerSide(order, act, signature);
         uint256 rejected = _rejected[lotHash];
         uint256 cleared = mask & ~rejected;
         if (cleared == 0 || mask & ~lot.mask != 0) {
@@ -114,7 +121,7 @@ contract RenderEscrow is Jobs {
         }
         _rejected[lotHash] = rejected | cleared;
         uint96 amount = _unreserve(work, lot, cleared);
-        emit Rejected(work.jobId, lotHash, cleared, reasonHash, amount, work.pending, work.seq);
+        emit Rejected(work.jobId, by, lotHash, cleared, reasonHash, amount, work.pending, work.seq);
         _returnIfClosed(order, work, amount);
         _saveAll(work);
     }
@@ -123,7 +130,7 @@ contract RenderEscrow is Jobs {
         if (lots.length != keys.length) {
             revert RenderEscrow_KeyCountWrong(lots.length, keys.length);
         }
-        _checkLotCount(lots.length);
+        _checkCount(lots.length);
         Work memory work = _load(order);
         for (uint256 i = 0; i < lots.length; ++i) {
             _settle(order, work, lots[i], keys[i]);
@@ -146,13 +153,43 @@ contract RenderEscrow is Jobs {
         _saveAll(work);
     }
 
+    function redeem(
+        Order calldata order,
+        uint96 cumulative,
+        bytes calldata signature,
+        Payout[] calldata payouts,
+        bytes calldata consent
+    ) external {
+        Work memory work = _workable(order);
+        if (order.units != 0) revert RenderEscrow_JobTakesNoVouchers(work.jobId, order.units);
+        _checkCount(payouts.length);
+        _checkPayerSide(order, Hashes.voucher(work.jobId, cumulative), signature);
+        bytes32 act = Hashes.redemption(work.jobId, cumulative, Hashes.payouts(payouts));
+        _checkSettler(order, act, consent);
+        uint96 released = work.released;
+        if (cumulative <= released) {
+            revert RenderEscrow_VoucherSpent(work.jobId, cumulative, released);
+        }
+        _affordable(work, cumulative - released);
+        for (uint256 i = 0; i < payouts.length; ++i) {
+            _redeem(order, work, payouts[i], cumulative);
+        }
+        if (work.released != cumulative) {
+            revert RenderEscrow_PayoutsWrong(
+                work.jobId, work.released - released, cumulative - released
+            );
+        }
+        _saveMoney(work);
+        _creditShares(order, work);
+    }
+
     // ---- ending ----
 
     function requestClose(Order calldata order, bytes calldata signature) external {
         bytes32 jobId = jobIdOf(order);
         Job storage job = _jobs[jobId];
         _checkOpen(jobId, job.status);
-        _checkPayerSide(order, Hashes.closeRequest(jobId), signature);
+        address by = _checkPayerSide(order, Hashes.closeRequest(jobId), signature);
         uint40 asked = job.closeRequestedAt;
         if (asked != 0) revert RenderEscrow_CloseAlreadyRequested(jobId, asked);
         if (block.timestamp >= order.workDeadline) {
@@ -164,20 +201,28 @@ contract RenderEscrow is Jobs {
         uint32 jobSeq = job.seq + 1;
         job.seq = jobSeq;
         job.closeRequestedAt = asked;
-        emit CloseRequested(jobId, asked, jobSeq);
+        emit CloseRequested(jobId, by, asked, jobSeq);
     }
 
-    function close(Order calldata order) external {
+    function close(Order calldata order, bytes calldata payerSide, bytes calldata settlerSide)
+        external
+    {
         Work memory work = _load(order);
         _checkOpen(work.jobId, work.status);
         uint256 end = _end(order, work.closeRequestedAt);
-        if (block.timestamp < end && work.unitsPaid != order.units) {
-            revert RenderEscrow_TooEarly(work.jobId, end, block.timestamp);
+        bool allPaid = order.units != 0 && work.unitsPaid == order.units;
+        if (block.timestamp < end && !allPaid) {
+            // Nobody is both sides, so at least one of the two must have signed.
+            if (payerSide.length == 0 && settlerSide.length == 0) {
+                revert RenderEscrow_TooEarly(work.jobId, end, block.timestamp);
+            }
+            _checkPayerSide(order, Hashes.close(work.jobId), payerSide);
+            _checkSettler(order, Hashes.close(work.jobId), settlerSide);
         }
         work.status = JOB_CLOSED;
         emit Closed(work.jobId, ++work.seq);
         _returnIfClosed(order, work, work.funded - work.released - work.pending);
-        _saveMoney(work);
+        _saveAll(work);
     }
 
     // ---- views ----
@@ -192,11 +237,21 @@ contract RenderEscrow is Jobs {
             uint32 unitsPaid,
             uint32 seq,
             uint8 status,
-            uint40 closeRequestedAt
+            uint40 closeRequestedAt,
+            uint96 creditShare
         )
     {
         Job memory j = _jobs[jobId];
-        return (j.funded, j.released, j.pending, j.unitsPaid, j.seq, j.status, j.closeRequestedAt);
+        return (
+            j.funded,
+            j.released,
+            j.pending,
+            j.unitsPaid,
+            j.seq,
+            j.status,
+            j.closeRequestedAt,
+            j.creditShare
+        );
     }
 
     function lot(bytes32 lotHash)

@@ -21,8 +21,9 @@ library Terms {
             revert IRenderEscrow.RenderEscrow_SettlerOnPayerSide(order.settler);
         }
         _within("cap", order.cap, 1, type(uint96).max);
-        _within("maxUnitPrice", order.maxUnitPrice, 1, type(uint96).max);
-        _within("units", order.units, 1, MAX_UNITS);
+        // Without units a job pays calls by vouchers, which have no unit price.
+        _within("maxUnitPrice", order.maxUnitPrice, order.units == 0 ? 0 : 1, type(uint96).max);
+        _within("units", order.units, 0, MAX_UNITS);
         _within("openBy", order.openBy, 0, order.workDeadline);
         _within("reviewSeconds", order.reviewSeconds, MIN_REVIEW, MAX_REVIEW);
         _within("claimGrace", order.claimGrace, MIN_GRACE, MAX_GRACE);

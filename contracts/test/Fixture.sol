@@ -31,6 +31,8 @@ abstract contract Fixture {
     address internal approver = vm.addr(APPROVER_KEY);
     address internal settler = vm.addr(SETTLER_KEY);
     address internal stranger = vm.addr(STRANGER_KEY);
+    address internal issuer = address(0x155E8);
+    address internal guardian = address(0x6A4D);
     address internal treasury = address(0x7EA5);
     address internal fees = address(0xFEE5);
     address internal node = address(0x40DE);
@@ -42,7 +44,7 @@ abstract contract Fixture {
     function setUp() public virtual {
         vm.warp(START);
         rndr = new LegacyRndr();
-        escrow = new RenderEscrow(address(rndr));
+        escrow = new RenderEscrow(address(rndr), issuer, guardian);
         _fund(payer);
     }
 
@@ -160,7 +162,7 @@ abstract contract Fixture {
         for (uint256 i = 0; i < lots.length; ++i) {
             hashes[i] = escrow.lotHashOf(jobId, lots[i]);
         }
-        return Hashes.lots(hashes);
+        return Hashes.list(hashes);
     }
 
     function _acceptance(bytes32 jobId, Lot[] memory lots) internal view returns (bytes memory) {
@@ -231,11 +233,15 @@ abstract contract Fixture {
     }
 
     function _free(address owner) internal view returns (uint256 free) {
-        (free,) = escrow.account(owner);
+        (free,,) = escrow.account(owner);
+    }
+
+    function _creditOf(address owner) internal view returns (uint256 credit) {
+        (, credit,) = escrow.account(owner);
     }
 
     function _checkAccount(address owner, uint256 free, uint256 seq) internal view {
-        (uint96 isFree, uint64 isSeq) = escrow.account(owner);
+        (uint96 isFree,, uint64 isSeq) = escrow.account(owner);
         vm.assertEq(isFree, free, "free balance");
         vm.assertEq(isSeq, seq, "account seq");
     }
@@ -249,7 +255,7 @@ abstract contract Fixture {
         uint256 seq,
         uint256 status
     ) internal view {
-        (uint96 a, uint96 b, uint96 c, uint32 d, uint32 e, uint8 f,) = escrow.job(jobId);
+        (uint96 a, uint96 b, uint96 c, uint32 d, uint32 e, uint8 f,,) = escrow.job(jobId);
         vm.assertEq(a, funded, "funded");
         vm.assertEq(b, released, "released");
         vm.assertEq(c, pending, "pending");

@@ -138,8 +138,8 @@ contract Fold {
     // ---- jobs ----
 
     function _opened(Vm.Log calldata log) private {
-        (Order memory order, uint256 pulled, uint256 left, uint256 n) =
-            abi.decode(log.data, (Order, uint256, uint256, uint256));
+        (Order memory order,, uint256 pulled, uint256 left,, uint256 n) =
+            abi.decode(log.data, (Order, uint256, uint256, uint256, uint256, uint256));
         bytes32 jobId = log.topics[1];
         JobState storage job = jobs[jobId];
         _must(job.status == 0, "a job that opened twice");
@@ -219,7 +219,7 @@ contract Fold {
     function _approved(Vm.Log calldata log) private {
         uint256 jobSeq = abi.decode(log.data, (uint256));
         _next(log.topics[1], jobSeq);
-        LotState storage lot = lots[log.topics[2]];
+        LotState storage lot = lots[log.topics[3]];
         _must(consent.payerSide, "I5: approved without the payer's side");
         _must(lot.status == 1, "approved a lot that was not committed");
         lot.status = 2;
@@ -229,7 +229,7 @@ contract Fold {
         (uint256 mask,, uint256 amount, uint256 pending, uint256 jobSeq) =
             abi.decode(log.data, (uint256, bytes32, uint256, uint256, uint256));
         JobState storage job = _next(log.topics[1], jobSeq);
-        LotState storage lot = lots[log.topics[2]];
+        LotState storage lot = lots[log.topics[3]];
         _must(consent.payerSide, "I5: rejected without the payer's side");
         _must(lot.status == 1, "I3: rejected a lot that is decided");
         _must(block.timestamp < lot.windowEnd, "I3: rejected after the window");

@@ -39,7 +39,7 @@ contract GasTest is Fixture {
     function test_Withdraw() public {
         vm.prank(payer);
         escrow.withdraw(5 ether, payer);
-        _atMost("withdraw", _gas(), 46_400); // the goal is 46,000
+        _atMost("withdraw", _gas(), 46_600); // the goal is 46,000
     }
 
     function test_OpenRelayed() public {
@@ -71,7 +71,7 @@ contract GasTest is Fixture {
 
     function test_Release200FramesTo10Nodes() public {
         uint256 gas = _releaseTo(10, 20);
-        _atMost("release 200 frames, 10 nodes, Acceptance", gas, 260_000); // the goal is 240,000
+        _atMost("release 200 frames, 10 nodes, Acceptance", gas, 261_000); // the goal is 240,000
     }
 
     function test_ReleaseTo32Nodes() public {

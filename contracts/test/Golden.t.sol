@@ -97,7 +97,7 @@ contract GoldenTest is Fixture {
         for (uint256 i = 0; i < n; ++i) {
             hashes[i] = _checkOneLot(_at(lots, i), order, jobId);
         }
-        bytes32 lotsHash = Hashes.lots(hashes);
+        bytes32 lotsHash = Hashes.list(hashes);
         _same(lotsHash, string.concat(path, ".lotsHash"));
         bytes32 acceptance = _digest(Hashes.acceptance(jobId, lotsHash));
         _same(acceptance, string.concat(path, ".acceptanceDigest"));

@@ -190,7 +190,7 @@ contract Handlers is Fixture {
     function close(uint256 seed) external {
         if (orders.length == 0) return;
         Order memory order = orders[_anyJob(seed)];
-        _call(_person(seed), abi.encodeCall(escrow.close, (order)), "close", address(0), 0);
+        _call(_person(seed), abi.encodeCall(escrow.close, (order, "", "")), "close", address(0), 0);
     }
 
     // ---- time ----

@@ -40,7 +40,7 @@ contract InvariantsTest is Fixture {
             owed += _free(fold.owners(i));
         }
         for (uint256 i = 0; i < jobs; ++i) {
-            (uint96 funded, uint96 released,,,,,) = escrow.job(fold.jobIds(i));
+            (uint96 funded, uint96 released,,,,,,) = escrow.job(fold.jobIds(i));
             owed += funded - released;
         }
         uint256 holds = rndr.balanceOf(address(escrow));
@@ -51,7 +51,7 @@ contract InvariantsTest is Fixture {
     function invariant_I2_JobsMoneyIsInOnePlace() public view {
         (, uint256 jobs,) = fold.counts();
         for (uint256 i = 0; i < jobs; ++i) {
-            (uint96 funded, uint96 released, uint96 pending,,, uint8 status,) =
+            (uint96 funded, uint96 released, uint96 pending,,, uint8 status,,) =
                 escrow.job(fold.jobIds(i));
             vm.assertGe(funded, uint256(released) + pending, "I2: funded");
             uint256 remaining = uint256(funded) - released - pending;
@@ -79,7 +79,7 @@ contract InvariantsTest is Fixture {
         (, uint256 jobs,) = fold.counts();
         for (uint256 i = 0; i < jobs; ++i) {
             bytes32 jobId = fold.jobIds(i);
-            (, uint96 released,, uint32 unitsPaid,,,) = escrow.job(jobId);
+            (, uint96 released,, uint32 unitsPaid,,,,) = escrow.job(jobId);
             vm.assertEq(released, fold.jobOf(jobId).released, "I4: released");
             vm.assertEq(unitsPaid, fold.jobOf(jobId).unitsPaid, "I4: unitsPaid");
         }
@@ -103,10 +103,10 @@ contract InvariantsTest is Fixture {
             Fold.JobState memory job = fold.jobOf(fold.jobIds(i));
             if (job.status != 1) continue;
             vm.prank(stranger);
-            escrow.close(job.order);
+            escrow.close(job.order, "", "");
         }
         for (uint256 i = 0; i < jobs; ++i) {
-            (uint96 funded, uint96 released, uint96 pending,,, uint8 status,) =
+            (uint96 funded, uint96 released, uint96 pending,,, uint8 status,,) =
                 escrow.job(fold.jobIds(i));
             vm.assertEq(pending, 0, "I6: pending after the end");
             vm.assertEq(funded, released, "I6: money left in a job");
@@ -122,11 +122,11 @@ contract InvariantsTest is Fixture {
     function invariant_I8_SequenceNumbersHaveNoGaps() public view {
         (uint256 owners, uint256 jobs,) = fold.counts();
         for (uint256 i = 0; i < owners; ++i) {
-            (, uint64 seq) = escrow.account(fold.owners(i));
+            (,, uint64 seq) = escrow.account(fold.owners(i));
             vm.assertEq(seq, fold.seq(fold.owners(i)), "I8: account");
         }
         for (uint256 i = 0; i < jobs; ++i) {
-            (,,,, uint32 seq,,) = escrow.job(fold.jobIds(i));
+            (,,,, uint32 seq,,,) = escrow.job(fold.jobIds(i));
             vm.assertEq(seq, fold.jobOf(fold.jobIds(i)).seq, "I8: job");
         }
         _nothingBroken();
@@ -218,7 +218,7 @@ contract InvariantsTest is Fixture {
         _checkJob(
             jobId, told.funded, told.released, told.pending, told.unitsPaid, told.seq, told.status
         );
-        (,,,,,, uint40 closeRequestedAt) = escrow.job(jobId);
+        (,,,,,, uint40 closeRequestedAt,) = escrow.job(jobId);
         vm.assertEq(closeRequestedAt, told.closeRequestedAt, "I9: closeRequestedAt");
         vm.assertEq(escrow.jobIdOf(told.order), jobId, "I9: the order's preimage");
     }

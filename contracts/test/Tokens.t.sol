@@ -117,7 +117,7 @@ contract TokensTest is Fixture {
         vm.warp(START + REVIEW);
         escrow.settle(order, _one(_sealed(2)), _keys(KEY));
         vm.warp(uint256(order.workDeadline) + order.claimGrace);
-        escrow.close(order);
+        escrow.close(order, "", "");
         _checkJob(jobId, 2 ether, 2 ether, 0, 2, 6, 2);
         coin.setPaused(false);
         vm.prank(node);
@@ -159,7 +159,7 @@ contract TokensTest is Fixture {
     }
 
     function _take(Coin coin) private {
-        escrow = new RenderEscrow(address(coin));
+        escrow = new RenderEscrow(address(coin), issuer, guardian);
         coin.mint(payer, WEALTH);
         vm.prank(payer);
         // By hand: the silent token answers nothing, which a typed call would refuse.

@@ -61,7 +61,7 @@ contract AccountTest is Fixture {
 
     function test_withdraw_SaysThatTheTokenRefused() public {
         GuardedCoin coin = new GuardedCoin();
-        escrow = new RenderEscrow(address(coin));
+        escrow = new RenderEscrow(address(coin), issuer, guardian);
         coin.mint(payer, 10);
         vm.startPrank(payer);
         coin.approve(address(escrow), 10);

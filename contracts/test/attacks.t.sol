@@ -31,7 +31,7 @@ contract AttacksTest is Fixture {
 
     function test_SignatureForAnotherContractIsRefused() public {
         bytes memory here = _sign(PAYER_KEY, _digest(Hashes.closeRequest(jobId)));
-        escrow = new RenderEscrow(address(rndr));
+        escrow = new RenderEscrow(address(rndr), issuer, guardian);
         vm.prank(payer);
         rndr.approve(address(escrow), CAP);
         bytes32 there = _open(order);
@@ -267,12 +267,12 @@ contract AttacksTest is Fixture {
         // It asks to close: the job still takes finished work for the whole grace.
         escrow.requestClose(order, "");
         _fails(_tooEarly(jobId, START + GRACE));
-        escrow.close(order);
+        escrow.close(order, "", "");
         vm.stopPrank();
         vm.warp(START + GRACE - 1);
         _commit(order, _sealed(1));
         vm.warp(START + GRACE);
-        escrow.close(order);
+        escrow.close(order, "", "");
         vm.warp(START + GRACE - 1 + REVIEW);
         escrow.settle(order, _one(_sealed(1)), _keys(KEY));
         vm.assertEq(_free(node), 0.94 ether, "the node's pay");
@@ -324,7 +324,7 @@ contract AttacksTest is Fixture {
         escrow.lapse(order, lots[0]);
         vm.stopPrank();
         vm.warp(order.workDeadline + order.claimGrace);
-        escrow.close(order);
+        escrow.close(order, "", "");
         escrow.settle(order, lots, _keys(KEY));
         vm.assertEq(_free(node), 0.94 ether, "the node's pay");
     }
@@ -348,7 +348,7 @@ contract AttacksTest is Fixture {
     function test_NodeThatAbandonsCostsThePayerNothing() public {
         vm.warp(uint256(order.workDeadline) + order.claimGrace);
         vm.prank(stranger);
-        escrow.close(order);
+        escrow.close(order, "", "");
         vm.assertEq(_free(treasury), CAP, "all of it");
     }
 
@@ -374,7 +374,7 @@ contract AttacksTest is Fixture {
         vm.warp(end - 1);
         _commit(order, _sealed(1));
         vm.warp(end);
-        escrow.close(order);
+        escrow.close(order, "", "");
         vm.prank(payer);
         escrow.reject(order, _sealed(1), 1, "", "");
         vm.assertEq(_free(treasury), CAP, "all of it, the rejected unit's too");
@@ -402,7 +402,9 @@ contract AttacksTest is Fixture {
         for (uint256 i = 0; i < 3; ++i) {
             uint256 time = end - 1 + i;
             vm.warp(time);
-            vm.assertTrue(_can(abi.encodeCall(escrow.close, (order))) == (time >= end), "close");
+            vm.assertTrue(
+                _can(abi.encodeCall(escrow.close, (order, "", ""))) == (time >= end), "close"
+            );
             vm.assertTrue(
                 _can(abi.encodeCall(escrow.reject, (order, _sealed(1), 1, "", "")))
                     == (time < end),
@@ -446,7 +448,7 @@ contract AttacksTest is Fixture {
         escrow.settle(order, _one(_sealed(1)), _keys(KEY));
         vm.warp(uint256(order.workDeadline) + order.claimGrace);
         vm.prank(payer);
-        escrow.close(order);
+        escrow.close(order, "", "");
         vm.assertEq(_free(node) + _free(fees) + _free(DEAD), PRICE, "paid");
         vm.assertEq(_free(treasury), CAP - PRICE, "returned");
     }
@@ -475,7 +477,7 @@ contract AttacksTest is Fixture {
         rndr.mint(address(escrow), 5 ether);
         _release(order, _lot(1));
         vm.warp(uint256(order.workDeadline) + order.claimGrace);
-        escrow.close(order);
+        escrow.close(order, "", "");
         uint96 back = uint96(_free(treasury));
         vm.prank(treasury);
         escrow.withdraw(back, treasury);

@@ -29,7 +29,7 @@ contract CloseTest is Fixture {
 
     function test_requestClose_RefusesAClosedJob() public {
         vm.warp(end);
-        escrow.close(order);
+        escrow.close(order, "", "");
         vm.prank(payer);
         _fails(_jobNotOpen(jobId, 2));
         escrow.requestClose(order, "");
@@ -86,10 +86,10 @@ contract CloseTest is Fixture {
         vm.recordLogs();
         vm.prank(approver);
         _emits();
-        emit IRenderEscrow.CloseRequested(jobId, uint40(START + 100), 2);
+        emit IRenderEscrow.CloseRequested(jobId, approver, uint40(START + 100), 2);
         escrow.requestClose(order, "");
         _checkEventCount(1);
-        (,,,, uint32 seq,, uint40 requestedAt) = escrow.job(jobId);
+        (,,,, uint32 seq,, uint40 requestedAt,) = escrow.job(jobId);
         vm.assertEq(seq, 2, "job seq");
         vm.assertEq(requestedAt, START + 100, "closeRequestedAt");
     }
@@ -98,7 +98,7 @@ contract CloseTest is Fixture {
         bytes memory word = _sign(PAYER_KEY, _digest(Hashes.closeRequest(jobId)));
         vm.prank(stranger);
         escrow.requestClose(order, word);
-        (,,,,,, uint40 requestedAt) = escrow.job(jobId);
+        (,,,,,, uint40 requestedAt,) = escrow.job(jobId);
         vm.assertEq(requestedAt, START, "closeRequestedAt");
     }
 
@@ -108,23 +108,23 @@ contract CloseTest is Fixture {
         order.salt = "other";
         bytes memory error_ = _jobNotOpen(escrow.jobIdOf(order), 0);
         _fails(error_);
-        escrow.close(order);
+        escrow.close(order, "", "");
     }
 
     function test_close_RefusesAClosedJob() public {
         vm.warp(end);
-        escrow.close(order);
+        escrow.close(order, "", "");
         _fails(_jobNotOpen(jobId, 2));
-        escrow.close(order);
+        escrow.close(order, "", "");
     }
 
     function test_close_RefusesBeforeTheEnd() public {
         vm.warp(end - 1);
         vm.prank(payer);
         _fails(_tooEarly(end));
-        escrow.close(order);
+        escrow.close(order, "", "");
         vm.warp(end);
-        escrow.close(order);
+        escrow.close(order, "", "");
     }
 
     function test_close_RefusesBeforeTheEndThatARequestSet() public {
@@ -132,9 +132,9 @@ contract CloseTest is Fixture {
         escrow.requestClose(order, "");
         vm.warp(START + GRACE - 1);
         _fails(_tooEarly(START + GRACE));
-        escrow.close(order);
+        escrow.close(order, "", "");
         vm.warp(START + GRACE);
-        escrow.close(order);
+        escrow.close(order, "", "");
         _checkAccount(treasury, CAP, 1);
     }
 
@@ -144,7 +144,7 @@ contract CloseTest is Fixture {
         _release(order, _lot(1));
         _commit(order, _lot(2));
         _fails(_tooEarly(end));
-        escrow.close(order);
+        escrow.close(order, "", "");
     }
 
     function test_close_TakesAnyoneOnceAllUnitsArePaid() public {
@@ -155,7 +155,7 @@ contract CloseTest is Fixture {
         vm.warp(START + REVIEW);
         escrow.settle(order, _one(_lot(2)), _keys(0));
         vm.prank(stranger);
-        escrow.close(order);
+        escrow.close(order, "", "");
         _checkJob(jobId, 2 ether, 2 ether, 0, 2, 6, 2);
         _checkAccount(treasury, CAP - 2 ether, 1);
     }
@@ -171,7 +171,7 @@ contract CloseTest is Fixture {
         emit IRenderEscrow.Closed(jobId, 4);
         _emits();
         emit IRenderEscrow.Returned(jobId, treasury, CAP - 6 ether, 6 ether, 5, CAP - 6 ether, 1);
-        escrow.close(order);
+        escrow.close(order, "", "");
         _checkEventCount(2);
         _checkJob(jobId, 6 ether, 4 ether, 2 ether, 4, 5, 2);
         _checkAccount(treasury, CAP - 6 ether, 1);
@@ -186,7 +186,7 @@ contract CloseTest is Fixture {
         vm.recordLogs();
         _emits();
         emit IRenderEscrow.Closed(jobId, 3);
-        escrow.close(order);
+        escrow.close(order, "", "");
         _checkEventCount(1);
         _checkAccount(treasury, 0, 0);
     }
@@ -197,7 +197,7 @@ contract CloseTest is Fixture {
         vm.prank(stranger);
         escrow.topUp(jobId, 5 ether);
         vm.warp(end);
-        escrow.close(order);
+        escrow.close(order, "", "");
         _checkAccount(treasury, CAP + 5 ether, 1);
         _checkAccount(stranger, 0, 2);
     }

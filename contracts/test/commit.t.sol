@@ -46,7 +46,7 @@ contract CommitTest is Fixture {
 
     function test_commit_RefusesNoLots() public {
         vm.prank(settler);
-        _fails(abi.encodeWithSelector(IRenderEscrow.RenderEscrow_LotCountRefused.selector, 0, 256));
+        _fails(abi.encodeWithSelector(IRenderEscrow.RenderEscrow_CountRefused.selector, 0, 256));
         escrow.commit(order, new Lot[](0), "", "");
     }
 
@@ -171,7 +171,7 @@ contract CommitTest is Fixture {
 
     function test_approve_RefusesNoLots() public {
         vm.prank(payer);
-        _fails(abi.encodeWithSelector(IRenderEscrow.RenderEscrow_LotCountRefused.selector, 0, 256));
+        _fails(abi.encodeWithSelector(IRenderEscrow.RenderEscrow_CountRefused.selector, 0, 256));
         escrow.approve(order, new Lot[](0), "");
     }
 
@@ -218,7 +218,7 @@ contract CommitTest is Fixture {
         vm.recordLogs();
         vm.prank(approver);
         _emits();
-        emit IRenderEscrow.Approved(jobId, lotHash, 3);
+        emit IRenderEscrow.Approved(jobId, approver, lotHash, 3);
         escrow.approve(order, _one(_sealed(3)), "");
         _checkEventCount(1);
         _checkLot(lotHash, 2, windowEnd, 0);
@@ -234,7 +234,7 @@ contract CommitTest is Fixture {
         vm.recordLogs();
         vm.prank(stranger);
         _emits();
-        emit IRenderEscrow.Approved(jobId, second, 5);
+        emit IRenderEscrow.Approved(jobId, approver, second, 5);
         escrow.approve(order, lots, approval);
         _checkEventCount(1);
         _checkLot(first, 1, windowEnd, 1);
@@ -331,7 +331,7 @@ contract CommitTest is Fixture {
         vm.recordLogs();
         vm.prank(payer);
         _emits();
-        emit IRenderEscrow.Rejected(jobId, lotHash, 5, REASON, 2 ether, 1 ether, 3);
+        emit IRenderEscrow.Rejected(jobId, payer, lotHash, 5, REASON, 2 ether, 1 ether, 3);
         escrow.reject(order, _sealed(7), 5, REASON, "");
         _checkEventCount(1);
         _checkJob(jobId, CAP, 0, 1 ether, 0, 3, 1);
@@ -344,7 +344,7 @@ contract CommitTest is Fixture {
         _reject(_sealed(7), 1);
         vm.prank(approver);
         _emits();
-        emit IRenderEscrow.Rejected(jobId, lotHash, 6, REASON, 2 ether, 0, 4);
+        emit IRenderEscrow.Rejected(jobId, approver, lotHash, 6, REASON, 2 ether, 0, 4);
         escrow.reject(order, _sealed(7), 7, REASON, "");
         _checkJob(jobId, CAP, 0, 0, 0, 4, 1);
         _checkTaken(jobId, 0, 0);
@@ -375,11 +375,11 @@ contract CommitTest is Fixture {
         vm.warp(end - 1);
         bytes32 lotHash = _commit(order, _sealed(7));
         vm.warp(end);
-        escrow.close(order);
+        escrow.close(order, "", "");
         vm.recordLogs();
         vm.prank(payer);
         _emits();
-        emit IRenderEscrow.Rejected(jobId, lotHash, 3, REASON, 2 ether, 1 ether, 5);
+        emit IRenderEscrow.Rejected(jobId, payer, lotHash, 3, REASON, 2 ether, 1 ether, 5);
         _emits();
         emit IRenderEscrow.Returned(jobId, treasury, 2 ether, 1 ether, 6, CAP - 1 ether, 2);
         escrow.reject(order, _sealed(7), 3, REASON, "");

@@ -11,7 +11,7 @@ contract DepositTest is Fixture {
 
     function test_constructor_RefusesATokenWithoutCode() public {
         _fails(abi.encodeWithSelector(IRenderEscrow.RenderEscrow_TokenRefused.selector, stranger));
-        new RenderEscrow(stranger);
+        new RenderEscrow(stranger, issuer, guardian);
     }
 
     function test_constructor_KeepsTheTokenAndNamesTheDomain() public view {

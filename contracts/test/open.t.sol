@@ -69,13 +69,11 @@ contract OpenTest is Fixture {
 
     function test_terms_BoundUnits() public {
         Order memory order = _order();
-        order.units = 0;
-        _refusesTerm(order, "units", 0, 1, type(uint24).max);
         order.units = 2 ** 24;
-        _refusesTerm(order, "units", 2 ** 24, 1, type(uint24).max);
+        _refusesTerm(order, "units", 2 ** 24, 0, type(uint24).max);
         order.units = 2 ** 24 - 1;
         _open(order);
-        order.units = 1;
+        order.units = 0;
         _open(order);
     }
 
@@ -163,7 +161,7 @@ contract OpenTest is Fixture {
         order.units = 1;
         bytes32 jobId = _open(order);
         _release(order, _lot(1));
-        escrow.close(order);
+        escrow.close(order, "", "");
         vm.prank(payer);
         _fails(
             abi.encodeWithSelector(IRenderEscrow.RenderEscrow_JobKnown.selector, jobId, uint8(2))
@@ -198,7 +196,7 @@ contract OpenTest is Fixture {
         vm.recordLogs();
         vm.prank(payer);
         _emits();
-        emit IRenderEscrow.Opened(jobId, payer, payer, order, 0, 7, 2);
+        emit IRenderEscrow.Opened(jobId, payer, payer, order, 0, 0, 7, 0, 2);
         vm.assertEq(escrow.open(order), jobId, "jobId");
         _checkEventCount(1);
         _checkAccount(payer, 7, 2);
@@ -211,7 +209,7 @@ contract OpenTest is Fixture {
         _deposit(payer, 7);
         vm.prank(payer);
         _emits();
-        emit IRenderEscrow.Opened(jobId, payer, payer, order, CAP - 7, 0, 2);
+        emit IRenderEscrow.Opened(jobId, payer, payer, order, 0, CAP - 7, 0, 0, 2);
         escrow.open(order);
         _checkAccount(payer, 0, 2);
         _checkJob(jobId, CAP, 0, 0, 0, 1, 1);
@@ -224,7 +222,7 @@ contract OpenTest is Fixture {
         _fund(stranger);
         vm.prank(stranger);
         _emits();
-        emit IRenderEscrow.Opened(jobId, payer, stranger, order, CAP, 0, 1);
+        emit IRenderEscrow.Opened(jobId, payer, stranger, order, 0, CAP, 0, 0, 1);
         escrow.open(order);
         _checkAccount(payer, 0, 0);
         _checkAccount(stranger, 0, 1);
@@ -251,7 +249,7 @@ contract OpenTest is Fixture {
         bytes memory signature = _sign(STRANGER_KEY, escrow.jobIdOf(order));
         _fails(
             abi.encodeWithSelector(
-                IRenderEscrow.RenderEscrow_SignerRefused.selector, stranger, payer
+                IRenderEscrow.RenderEscrow_SignerRefused.selector, stranger, payer, 0, START
             )
         );
         escrow.openFor(order, stranger, signature);
@@ -300,7 +298,7 @@ contract OpenTest is Fixture {
         vm.recordLogs();
         vm.prank(stranger);
         _emits();
-        emit IRenderEscrow.Opened(jobId, payer, payer, order, 0, 1, 2);
+        emit IRenderEscrow.Opened(jobId, payer, payer, order, 0, 0, 1, 0, 2);
         vm.assertEq(escrow.openFor(order, payer, signature), jobId, "jobId");
         _checkEventCount(1);
         _checkAccount(payer, 1, 2);
@@ -343,7 +341,7 @@ contract OpenTest is Fixture {
     function test_topUp_RefusesAClosedJob() public {
         (Order memory order, bytes32 jobId) = _opened();
         vm.warp(order.workDeadline + order.claimGrace);
-        escrow.close(order);
+        escrow.close(order, "", "");
         _deposit(payer, 5);
         vm.prank(payer);
         _fails(

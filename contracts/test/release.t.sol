@@ -25,7 +25,7 @@ contract ReleaseTest is Fixture {
 
     function test_release_RefusesAClosedJob() public {
         vm.warp(order.workDeadline + order.claimGrace);
-        escrow.close(order);
+        escrow.close(order, "", "");
         _refuses(_one(_lot(1)), _jobNotOpen(jobId, 2));
     }
 
@@ -60,14 +60,14 @@ contract ReleaseTest is Fixture {
     function test_release_RefusesNoLots() public {
         _refuses(
             new Lot[](0),
-            abi.encodeWithSelector(IRenderEscrow.RenderEscrow_LotCountRefused.selector, 0, 256)
+            abi.encodeWithSelector(IRenderEscrow.RenderEscrow_CountRefused.selector, 0, 256)
         );
     }
 
     function test_release_RefusesMoreThan256Lots() public {
         _refuses(
             new Lot[](257),
-            abi.encodeWithSelector(IRenderEscrow.RenderEscrow_LotCountRefused.selector, 257, 256)
+            abi.encodeWithSelector(IRenderEscrow.RenderEscrow_CountRefused.selector, 257, 256)
         );
     }
 
@@ -346,7 +346,7 @@ contract ReleaseTest is Fixture {
 
     /// A fresh escrow, for amounts that leave no room for another job.
     function _escrowAnew(uint256 amount) private {
-        escrow = new RenderEscrow(address(rndr));
+        escrow = new RenderEscrow(address(rndr), issuer, guardian);
         rndr.mint(payer, amount);
         vm.prank(payer);
         rndr.approve(address(escrow), amount);

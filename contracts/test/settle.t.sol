@@ -24,7 +24,7 @@ contract SettleTest is Fixture {
     }
 
     function test_settle_RefusesNoLots() public {
-        _fails(abi.encodeWithSelector(IRenderEscrow.RenderEscrow_LotCountRefused.selector, 0, 256));
+        _fails(abi.encodeWithSelector(IRenderEscrow.RenderEscrow_CountRefused.selector, 0, 256));
         escrow.settle(order, new Lot[](0), new bytes32[](0));
     }
 
@@ -175,7 +175,7 @@ contract SettleTest is Fixture {
         vm.warp(end - 1);
         _commit(order, _sealed(3));
         vm.warp(end);
-        escrow.close(order);
+        escrow.close(order, "", "");
         _checkJob(jobId, 2 ether, 0, 2 ether, 0, 4, 2);
         vm.warp(end - 1 + REVIEW);
         escrow.settle(order, _one(_sealed(3)), _keys(KEY));
@@ -217,7 +217,7 @@ contract SettleTest is Fixture {
         }
         escrow.settle(order, _one(lot), _keys(KEY));
         uint256 paid = _bits(mask & ~rejected);
-        (uint96 funded, uint96 released, uint96 pending, uint32 unitsPaid,,,) = escrow.job(jobId);
+        (uint96 funded, uint96 released, uint96 pending, uint32 unitsPaid,,,,) = escrow.job(jobId);
         vm.assertEq(funded, CAP, "funded");
         vm.assertEq(released, paid * 1e15, "released");
         vm.assertEq(pending, 0, "pending");
@@ -305,7 +305,7 @@ contract SettleTest is Fixture {
         vm.warp(end - 1);
         bytes32 lotHash = _commit(order, _sealed(7));
         vm.warp(end);
-        escrow.close(order);
+        escrow.close(order, "", "");
         vm.warp(end - 1 + REVIEW + GRACE);
         vm.recordLogs();
         _emits();
