@@ -5,6 +5,7 @@ mod foundry;
 mod generated;
 mod planted;
 mod postgres;
+mod python;
 mod setup;
 mod steps;
 mod tidy;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::{postgres, steps};
+use crate::{postgres, python, steps};
 
 /// Debian packages that bring one thing.
 struct Need {
@@ -51,6 +51,12 @@ const NEEDS: &[Need] = &[
         packages: &["postgresql"],
         only_for_tests: true,
     },
+    Need {
+        what: "Python with venv, for the contracts' checkers",
+        is_there: python::makes_environments,
+        packages: &["python3", "python3-venv"],
+        only_for_tests: true,
+    },
 ];
 
 /// Parts of the Rust toolchain that a minimal installation leaves out.
@@ -69,6 +75,7 @@ pub fn run(root: &Path, for_tests: bool) -> Result<()> {
             rustup.args(["component", "add", component]);
             steps::run(&mut rustup, DOWNLOAD_LIMIT)?;
         }
+        python::install(root)?;
     }
     sandbox_starts()
 }
