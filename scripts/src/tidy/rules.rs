@@ -51,10 +51,6 @@ const DRAWER_NAMES: &[&str] = &[
     "v2",
 ];
 
-/// Files that may bear a drawer's name, and why.
-const DRAWER_EXCEPTIONS: &[(&str, &str)] =
-    &[("contracts/test/Handlers.sol", "handler is forge's word for the actor of an invariant")];
-
 fn is_generated(path: &str) -> bool {
     GENERATED.iter().any(|(prefix, _)| path.starts_with(prefix))
 }
@@ -141,9 +137,6 @@ pub fn opening(house: &House) -> Vec<Finding> {
 pub fn drawer_name(house: &House) -> Vec<Finding> {
     let mut found = Vec::new();
     for s in &house.sources {
-        if DRAWER_EXCEPTIONS.iter().any(|(path, _)| s.path == *path) {
-            continue;
-        }
         let stems = s.path.split('/').map(|part| part.split('.').next().unwrap_or(part));
         for word in stems.flat_map(words_of) {
             if DRAWER_NAMES.contains(&word.as_str()) {
