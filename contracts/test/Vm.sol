@@ -27,6 +27,7 @@ interface Vm {
         returns (uint8 v, bytes32 r, bytes32 s);
     function warp(uint256 time) external;
     function chainId(uint256 id) external;
+    function deal(address holder, uint256 amount) external;
     function etch(address target, bytes calldata code) external;
     function prank(address caller) external;
     function startPrank(address caller) external;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Tokens that break what the escrow assumes: fees, silence, lies, re-entry, pauses, block lists.
+// Tokens that break what the escrow assumes: fees, silence, lies, re-entry, pauses, twins.
 pragma solidity 0.8.37;
 
 /// An honest token that the others change in one place each.
@@ -153,5 +153,56 @@ contract GuardedCoin is Coin {
 contract ShrinkingCoin is Coin {
     function shrink(address holder, uint256 by) external {
         balanceOf[holder] -= by;
+    }
+}
+
+/// Takes any EIP-3009 authorization, unread, and moves `moves` whatever it says.
+contract LooseCoin is Coin {
+    uint256 public moves;
+
+    function setMoves(uint256 moves_) external {
+        moves = moves_;
+    }
+
+    function receiveWithAuthorization(
+        address from,
+        address to,
+        uint256,
+        uint256,
+        uint256,
+        bytes32,
+        uint8,
+        bytes32,
+        bytes32
+    ) external {
+        _move(from, to, moves);
+    }
+}
+
+/// Its balances can also be moved through a second address.
+contract TwinCoin is Coin {
+    SideDoor public immutable door = new SideDoor(this);
+
+    function moveThrough(address from, address to, uint256 amount) external {
+        require(msg.sender == address(door), "not the side door");
+        _move(from, to, amount);
+    }
+}
+
+/// The second address of `TwinCoin`.
+contract SideDoor {
+    TwinCoin private immutable _coin;
+
+    constructor(TwinCoin coin) {
+        _coin = coin;
+    }
+
+    function balanceOf(address holder) external view returns (uint256) {
+        return _coin.balanceOf(holder);
+    }
+
+    function transfer(address to, uint256 amount) external returns (bool) {
+        _coin.moveThrough(msg.sender, to, amount);
+        return true;
     }
 }

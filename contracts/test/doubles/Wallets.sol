@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// ERC-1271 wallets, honest and hostile.
+// ERC-1271 wallets, honest and hostile, and a factory of honest ones.
 pragma solidity 0.8.37;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
@@ -85,5 +85,19 @@ contract HostileWallet {
             default { revert(0, 0) }
             return(0, 32)
         }
+    }
+}
+
+/// Deploys owned wallets where their addresses were foretold, as ERC-4337 factories do.
+contract WalletFactory {
+    function create(address owner, bytes32 salt) external returns (OwnedWallet) {
+        return new OwnedWallet{salt: salt}(owner);
+    }
+
+    function addressOf(address owner, bytes32 salt) external view returns (address) {
+        bytes memory code = abi.encodePacked(type(OwnedWallet).creationCode, abi.encode(owner));
+        bytes32 hash =
+            keccak256(abi.encodePacked(bytes1(0xff), address(this), salt, keccak256(code)));
+        return address(uint160(uint256(hash)));
     }
 }
