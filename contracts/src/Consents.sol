@@ -18,7 +18,8 @@ library Consents {
         returns (address)
     {
         address signer = msg.sender;
-        // Zero when the signature is no good.
+        // Zero when the signature is no good, so the reason can be left unread.
+        // slither-disable-next-line unused-return
         if (signature.length != 0) (signer,,) = ECDSA.tryRecoverCalldata(digest, signature);
         if (signer != address(0) && (signer == first || signer == second)) return signer;
         if (signature.length == 0) return address(0);

@@ -21,7 +21,9 @@ library Units {
             n = mask - ((mask >> 1) & (ones / 3));
             n = (n & (ones / 5)) + ((n >> 2) & (ones / 5));
             n = (n + (n >> 4)) & (ones / 17);
-            // Sums the 32 bytes into the top one; at most 255 here, so it does not overflow.
+            // Sums the 32 bytes into the top one; at most 255 here, so it does not overflow. 255
+            // divides `ones`, so nothing is lost before the product.
+            // slither-disable-next-line divide-before-multiply
             n = (n * (ones / 255)) >> 248;
         }
     }

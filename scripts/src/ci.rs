@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::generated::{self, Mode};
 use crate::postgres::Cluster;
 use crate::steps::{self, Step, Work};
-use crate::{foundry, planted, tidy};
+use crate::{foundry, planted, slither, tidy};
 
 /// The variable by which store tests and stories find the PostgreSQL that CI started.
 const POSTGRES_VARIABLE: &str = "RNDR_TEST_POSTGRES";
@@ -31,6 +31,7 @@ fn all(root: &Path) -> Vec<Step<'_>> {
         inside("contracts check", || generated::contracts(root, Mode::Check)),
         forge(root, "forge fmt", SHORT, &["fmt", "--check"]),
         forge(root, "forge lint", SHORT, &["lint", "--deny", "warnings", "src"]),
+        inside("slither", || slither::run(root)),
         // Two minutes of one core from an empty folder, so five would be too near.
         forge(root, "forge build", LONG, &["build", "--sizes"]),
         forge(root, "forge test", LONG, &["test"]),

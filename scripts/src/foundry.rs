@@ -17,6 +17,16 @@ pub fn program(root: &Path, name: &str) -> PathBuf {
     root.join("contracts/node_modules/@foundry-rs").join(package).join("bin").join(name)
 }
 
+/// Puts `forge` on the path of a checker that calls it by name.
+pub fn on_path(root: &Path, command: &mut Command) -> Result<()> {
+    let folder = program(root, "forge").parent().map(Path::to_owned);
+    let old = std::env::var_os("PATH").unwrap_or_default();
+    let folders = folder.into_iter().chain(std::env::split_paths(&old));
+    let path = std::env::join_paths(folders).context("PATH cannot take forge's folder")?;
+    command.env("PATH", path);
+    Ok(())
+}
+
 /// The settings of contracts/foundry.toml, defaults filled in, as forge reads them.
 pub fn config(root: &Path) -> Result<Value> {
     let forge = program(root, "forge");

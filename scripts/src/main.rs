@@ -7,6 +7,7 @@ mod planted;
 mod postgres;
 mod python;
 mod setup;
+mod slither;
 mod steps;
 mod tidy;
 
@@ -22,6 +23,7 @@ usage: cargo xtask <task>
   ci                        every check and test, with the time of each
   tidy [--write]            the house rules; --write prints the tree into ARCHITECTURE.md
   contracts write|check     ABI and bytecode in contracts/artifacts
+  contracts slither         static analysis of contracts/src
   openapi write|check       api/openapi.json
   planted                   shows that a red test turns CI red";
 
@@ -47,6 +49,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         ["tidy", "--write"] => tidy::run(&root, true)?,
         ["contracts", "write"] => generated::contracts(&root, Mode::Write)?,
         ["contracts", "check"] => generated::contracts(&root, Mode::Check)?,
+        ["contracts", "slither"] => slither::run(&root)?,
         ["openapi", "write"] => generated::openapi(&root, Mode::Write)?,
         ["openapi", "check"] => generated::openapi(&root, Mode::Check)?,
         ["planted"] => planted::check(&root)?,

@@ -1,5 +1,5 @@
-//! Plants a red forge test and a red cargo test in a scratch project and sends both through the
-//! runner of CI: a runner that lost an exit code would show them green.
+//! Plants a red forge test, a red cargo test and a flaw that slither knows in a scratch project and
+//! sends each through the runner of CI: a runner that lost an exit code would show them green.
 
 use std::fs;
 use std::path::Path;
@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::foundry;
 use crate::steps::{self, Step, Work};
+use crate::{foundry, slither};
 
 const LIMIT: Duration = Duration::from_secs(300); // each compiles one file of a few lines
 
@@ -22,14 +22,22 @@ edition = \"2024\"
 [workspace]
 ";
 
-/// Fails unless both red tests turn the run red and their green twins keep it green.
+const SOURCE: &str = "\
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+contract Planted {
+    function pay() external payable { payable(msg.sender).transfer(PAID); }
+}
+";
+
+/// Fails unless each red plant turns the run red and its green twin keeps it green.
 pub fn check(root: &Path) -> Result<()> {
     let folder = tempfile::tempdir().context("cannot make a scratch folder")?;
     for (name, sum, must_be_green) in [("green", 2, true), ("red", 3, false)] {
         println!("planting tests that must be {name}");
         let place = folder.path().join(name);
         plant(root, &place, sum).with_context(|| format!("cannot plant the {name} project"))?;
-        for step in [forge_test(root, &place), cargo_test(&place)] {
+        for step in [forge_test(root, &place), cargo_test(&place), slither(root, &place)?] {
             let what = step.name;
             let outcomes = steps::run_all(vec![step]);
             if steps::is_green(&outcomes) != must_be_green {
@@ -40,11 +48,12 @@ pub fn check(root: &Path) -> Result<()> {
             ensure!(by_exit_code, "the {name} {what} did not run to its end: {why:?}");
         }
     }
-    println!("planted: both red tests turned the run red, both green ones kept it green");
+    println!("planted: each red one turned the run red, each green one kept it green");
     Ok(())
 }
 
-/// Two tests, in Solidity and in Rust, that one and one make `sum`.
+/// Two tests, in Solidity and in Rust, that one and one make `sum`, and a contract that pays anyone
+/// its balance, or back what the caller brought.
 fn plant(root: &Path, place: &Path, sum: u32) -> Result<()> {
     fs::create_dir_all(place.join("src"))?;
     fs::create_dir_all(place.join("test"))?;
@@ -56,6 +65,8 @@ fn plant(root: &Path, place: &Path, sum: u32) -> Result<()> {
          function test_planted() external pure {{ require(1 + 1 == {sum}, \"planted\"); }}\n}}\n"
     );
     fs::write(place.join("test/Planted.t.sol"), solidity)?;
+    let paid = if sum == 2 { "msg.value" } else { "address(this).balance" };
+    fs::write(place.join("src/Planted.sol"), SOURCE.replace("PAID", paid))?;
     let solc = root.join("contracts/solc.mjs");
     let settings = format!("[profile.default]\nsolc = {:?}\noffline = true\n", solc.display());
     fs::write(place.join("foundry.toml"), settings)?;
@@ -73,6 +84,10 @@ fn cargo_test(place: &Path) -> Step<'static> {
     command.args(["test", "--quiet", "--offline"]).current_dir(place);
     command.env("CARGO_TARGET_DIR", place.join("target"));
     quiet("cargo test", command)
+}
+
+fn slither(root: &Path, place: &Path) -> Result<Step<'static>> {
+    Ok(quiet("slither", slither::command(root, place, "default")?))
 }
 
 /// What a planted test prints would only confuse the reader of a green run.

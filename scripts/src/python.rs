@@ -21,6 +21,12 @@ pub fn environment(root: &Path) -> PathBuf {
     root.join("target/contracts-tools")
 }
 
+/// Path of `slither` or `halmos` in the environment, which is made first if need be.
+pub fn program(root: &Path, name: &str) -> Result<PathBuf> {
+    install(root)?;
+    Ok(environment(root).join("bin").join(name))
+}
+
 /// Whether Python can make environments: Debian leaves that part out.
 pub fn makes_environments() -> bool {
     let mut probe = Command::new("python3");
