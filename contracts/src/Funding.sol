@@ -104,8 +104,11 @@ contract Funding is IFunding, ReentrancyGuardTransient {
         _take(order.payer, order.cap, jobId, payload);
         // The escrow spends first what somebody deposited for this contract, and pulls the rest.
         // As much of the payer's tokens stays here then as that gift was: a gift as before.
+        // slither-disable-next-line unused-return
         (uint96 free,,) = _escrow.account(address(this));
         if (free < order.cap) _token.forceApprove(address(_escrow), order.cap - free);
+        // It returns the jobId again.
+        // slither-disable-next-line unused-return
         _escrow.open(order);
     }
 
@@ -121,12 +124,16 @@ contract Funding is IFunding, ReentrancyGuardTransient {
         returns (uint256 sent, uint256 withdrawn)
     {
         bytes32 jobId = _escrow.jobIdOf(order);
+        // Money and counts do not matter here.
+        // slither-disable-next-line unused-return
         (,,,,, uint8 status,,) = _escrow.job(jobId);
         bool early = status == 0 && block.timestamp < order.openBy;
         if (early && token_ == address(_token)) {
             revert Funding_TooEarly(jobId, order.openBy, block.timestamp);
         }
         Vault vault = _deployed(jobId);
+        // The balance from before is meant: it is what must not have moved.
+        // slither-disable-next-line reentrancy-balance
         uint256 held = early ? _token.balanceOf(address(vault)) : 0;
         (sent, withdrawn) = vault.rescue(token_, order.refundTo);
         // Some tokens have a second address that moves the same money.
@@ -256,6 +263,8 @@ contract Funding is IFunding, ReentrancyGuardTransient {
     /// The vault's address has code only from here.
     function _deployed(bytes32 jobId) private returns (Vault) {
         address vault = Clones.predictDeterministicAddress(_vaultCode, jobId);
+        // It returns the address that was predicted.
+        // slither-disable-next-line unused-return
         if (vault.code.length == 0) Clones.cloneDeterministic(_vaultCode, jobId);
         return Vault(vault);
     }

@@ -29,6 +29,8 @@ contract Vault {
 
     /// Opens the job with this vault's own money, or moves nothing while that is less than `cap`.
     function open(Order calldata order) external onlyFunding {
+        // Credit and number do not matter here.
+        // slither-disable-next-line unused-return
         (uint96 free,,) = _escrow.account(address(this));
         if (free < order.cap) {
             uint256 held = _token.balanceOf(address(this));
@@ -38,10 +40,15 @@ contract Vault {
             }
             _token.forceApprove(address(_escrow), lack);
         }
+        // It returns the jobId, which the caller knows.
+        // slither-disable-next-line unused-return
         _escrow.open(order);
     }
 
     /// Sends what this vault has of `token` to `to`, as `IFunding.rescueVault` says.
+    // Who is called in between comes back to no function here: `Funding` has a lock. Zero is
+    // compared with as "nothing at all"; more than that does no harm.
+    // slither-disable-start reentrancy-balance,incorrect-equality,unused-return
     function rescue(address token, address to)
         external
         onlyFunding
@@ -59,6 +66,7 @@ contract Vault {
             revert IFunding.Funding_RescueFailed(address(this), token, held, free);
         }
     }
+    // slither-disable-end reentrancy-balance,incorrect-equality,unused-return
 
     function _checkCaller() private view {
         if (msg.sender != _funding) revert IFunding.Funding_CallerRefused(msg.sender, _funding);
@@ -82,6 +90,9 @@ contract Vault {
         }
     }
 
+    // `to` is the `refundTo` of the order whose vault this is, as `Funding` sees to; it may be a
+    // wallet with code, which needs the gas. Zero is compared with as "nothing at all".
+    // slither-disable-start arbitrary-send-eth,incorrect-equality,low-level-calls
     /// Zero if the token refuses: a vault that it blocks does not hold the escrow's money back.
     function _send(address token, uint256 held, address to) private returns (uint256) {
         if (held == 0) return 0;
@@ -90,4 +101,5 @@ contract Vault {
         else done = IERC20(token).trySafeTransfer(to, held);
         return done ? held : 0;
     }
+    // slither-disable-end arbitrary-send-eth,incorrect-equality,low-level-calls
 }
