@@ -44,6 +44,11 @@ interface Vm {
     function revertToState(uint256 id) external returns (bool);
     function readFile(string calldata path) external view returns (string memory);
     function keyExistsJson(string calldata json, string calldata path) external view returns (bool);
+    function parseJsonBytes(string calldata, string calldata) external pure returns (bytes memory);
+    function parseJsonString(string calldata, string calldata)
+        external
+        pure
+        returns (string memory);
     function parseJsonUint(string calldata, string calldata) external pure returns (uint256);
     function parseJsonAddress(string calldata, string calldata) external pure returns (address);
     function parseJsonBytes32(string calldata, string calldata) external pure returns (bytes32);

@@ -10,7 +10,7 @@ import {Order} from "../src/Order.sol";
 import {FeeCoin, LooseCoin} from "./doubles/LyingTokens.sol";
 import {Permit2Like} from "./doubles/Proxies.sol";
 import {UsdcLike} from "./doubles/UsdcLike.sol";
-import {OwnedWallet, YesWallet} from "./doubles/Wallets.sol";
+import {OwnedWallet, WordWallet} from "./doubles/Wallets.sol";
 import {FundingFixture} from "./FundingFixture.sol";
 
 contract FundingTest is FundingFixture {
@@ -210,9 +210,10 @@ contract FundingTest is FundingFixture {
     }
 
     function test_depositWithAuthorization_TakesOtherBytesOfAContractWallet() public {
-        _depositOfWallet(address(new YesWallet()), "as long as the wallet likes it");
-        _depositOfWallet(address(new YesWallet()), new bytes(64));
-        _depositOfWallet(address(new YesWallet()), new bytes(66));
+        bytes[3] memory words = [bytes("as long as it likes"), new bytes(64), new bytes(66)];
+        for (uint256 i = 0; i < words.length; ++i) {
+            _depositOfWallet(address(new WordWallet(words[i])), words[i]);
+        }
     }
 
     // ---- depositWithPermit2 ----
@@ -356,11 +357,11 @@ contract FundingTest is FundingFixture {
     }
 
     function test_openWith_OpensForAContractWallet() public {
-        YesWallet wallet = new YesWallet();
+        WordWallet wallet = new WordWallet("as long as it likes");
         usdc.mint(address(wallet), ORDERED);
         Order memory order = _dollarOrder();
         order.payer = address(wallet);
-        funding.openWith(order, _authorized("as long as the wallet likes it"));
+        funding.openWith(order, _authorized("as long as it likes"));
         _checkOpened(order);
         _checkNothingKept();
     }

@@ -43,6 +43,19 @@ contract YesWallet {
     }
 }
 
+/// Says yes to one signature of any length, whatever it stands for.
+contract WordWallet {
+    bytes32 private immutable _word;
+
+    constructor(bytes memory word) {
+        _word = keccak256(word);
+    }
+
+    function isValidSignature(bytes32, bytes calldata signature) external view returns (bytes4) {
+        return keccak256(signature) == _word ? bytes4(0x1626ba7e) : bytes4(0xffffffff);
+    }
+}
+
 /// Answers in a way that only looks like a yes, or never.
 contract HostileWallet {
     enum Way {
