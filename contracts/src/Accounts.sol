@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Balances of all accounts, the only places where the token moves, and the offices: issuer, guardian.
+// Balances of all accounts, the only places where the token moves, and the issuer and guardian.
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
@@ -16,8 +16,8 @@ abstract contract Accounts is IRenderEscrow, ReentrancyGuardTransient {
     /// Where burnt money goes; legacy RNDR gives holders no `burn`.
     address internal constant DEAD = 0x000000000000000000000000000000000000dEaD;
     uint256 private constant CREDIT_SHIFT = 96;
-    uint256 private constant SEQ_SHIFT = 192;
-    uint256 private constant ONE_SEQ = 2 ** SEQ_SHIFT;
+    uint256 private constant ACCOUNT_SEQ_SHIFT = 192;
+    uint256 private constant ONE_SEQ = 2 ** ACCOUNT_SEQ_SHIFT;
     /// "0x" and 40 hexadecimal digits, the only job name that `fundJob` takes.
     uint256 private constant ADDRESS_TEXT_LENGTH = 42;
     uint256 private constant MAX_PAUSE = 7 days;
@@ -275,7 +275,10 @@ abstract contract Accounts is IRenderEscrow, ReentrancyGuardTransient {
         returns (uint96 free, uint96 credit, uint64 seq)
     {
         // Each cast cuts off what belongs to the others.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        return (uint96(packed), uint96(packed >> CREDIT_SHIFT), uint64(packed >> SEQ_SHIFT));
+        // forge-lint: disable-start(unsafe-typecast)
+        free = uint96(packed);
+        credit = uint96(packed >> CREDIT_SHIFT);
+        seq = uint64(packed >> ACCOUNT_SEQ_SHIFT);
+        // forge-lint: disable-end(unsafe-typecast)
     }
 }

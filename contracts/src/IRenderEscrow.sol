@@ -6,7 +6,8 @@ import {Lot, Order, Payout} from "./Order.sol";
 
 /// Holds the money of render jobs in one token. It has no owner and no upgrade, and a pause that
 /// lapses stops the ways in alone. Paying a node takes the settler's consent and either the payer's
-/// side's, or a review window that passed without a rejection. "Until t" is before t, "from t" is at t or later; times are block times.
+/// side's, or a review window that passed without a rejection. "Until t" is before t, "from t" is
+/// at t or later; times are block times.
 /// Signatures are EIP-712 in the domain { name: "RenderEscrow", version: "1", chainId,
 /// verifyingContract }, 65 bytes by an EOA, or whatever an ERC-1271 wallet takes.
 interface IRenderEscrow {
@@ -384,8 +385,8 @@ interface IRenderEscrow {
     function lapse(Order calldata order, Lot calldata lot) external;
 
     /// Pays the calls of a job without units: what the voucher's `cumulative` adds to the total
-    /// redeemed so far, which is `released`, split as `payouts`. `signature`: the `Voucher` of payer
-    /// or approver. `consent`: the settler's `Redemption` of total and payouts. Empty: the caller.
+    /// redeemed so far, which is `released`, split as `payouts`. `signature`: the `Voucher` of
+    /// payer or approver. `consent`: the settler's `Redemption` of total and payouts. Empty: the caller.
     /// Until the job's end; at most 256 payouts.
     function redeem(
         Order calldata order,

@@ -7,16 +7,13 @@ import {Roles} from "./Roles.sol";
 import {Terms} from "./Terms.sol";
 
 abstract contract Jobs is Roles {
-    /// Two slots: a release writes only the first, the second stays zero in a plain opening.
+    /// Two slots, packed by hand so that a call reads and writes each at most once: a release
+    /// writes only the first, the second stays zero in a plain opening.
     struct Job {
-        uint96 funded;
-        uint96 released;
-        uint24 unitsPaid;
-        uint32 seq;
-        uint8 status;
-        uint96 pending;
-        uint96 creditShare;
-        uint40 closeRequestedAt;
+        /// `funded` in the low 96 bits, `released` 96, `unitsPaid` 24, `seq` 32, `status` 8.
+        uint256 money;
+        /// `pending` in the low 96 bits, `creditShare` 96, `closeRequestedAt` 40.
+        uint256 rest;
     }
 
     /// A job in the hands of one call: read once, changed by each lot, written once.
@@ -39,6 +36,12 @@ abstract contract Jobs is Roles {
     uint8 internal constant JOB_OPEN = 1;
     uint8 internal constant JOB_CLOSED = 2;
 
+    uint256 private constant RELEASED_SHIFT = 96;
+    uint256 private constant UNITS_PAID_SHIFT = 192;
+    uint256 private constant SEQ_SHIFT = 216;
+    uint256 private constant STATUS_SHIFT = 248;
+    uint256 private constant CREDIT_SHARE_SHIFT = 96;
+    uint256 private constant CLOSE_REQUESTED_SHIFT = 192;
     uint256 private constant ALL_BPS = 10_000;
     /// Lots or payouts of one call: this many to new nodes fit in a block of 30 million gas.
     uint256 private constant MAX_COUNT = 256;
@@ -81,24 +84,33 @@ abstract contract Jobs is Roles {
 
     // ---- money of a job ----
 
-    /// Opens from the funder's credit, then its free balance; what lacks is returned, for the
-    /// caller to pull from its allowance, or is refused.
-    function _open(Order calldata order, bytes32 jobId, address funder, bool pulls)
-        internal
-        returns (uint96 pulled)
+    /// The job to be, if its order may open now.
+    function _openable(Order calldata order, bytes32 jobId)
+        private
+        view
+        returns (Work memory work)
     {
         _checkRunning();
         _checkTerms(order);
         if (block.timestamp >= order.openBy) {
             revert RenderEscrow_DeadlinePassed(jobId, order.openBy, block.timestamp);
         }
-        Job storage job = _jobs[jobId];
-        if (job.status != JOB_NONE) revert RenderEscrow_JobKnown(jobId, job.status);
+        work = _loadJob(jobId);
+        if (work.status != JOB_NONE) revert RenderEscrow_JobKnown(jobId, work.status);
+    }
+
+    /// Opens from the funder's credit, then its free balance; what lacks is returned, for the
+    /// caller to pull from its allowance, or is refused.
+    function _open(Order calldata order, bytes32 jobId, address funder, bool pulls)
+        internal
+        returns (uint96 pulled)
+    {
+        Work memory work = _openable(order, jobId);
         (uint96 free, uint96 credit, uint64 seq) = account(funder);
         uint96 ofCredit = 0;
         if (credit != 0 && funder == order.payer && _takesCredit(order.settler)) {
             ofCredit = credit < order.cap ? credit : order.cap;
-            job.creditShare = ofCredit;
+            work.creditShare = ofCredit;
         }
         uint96 ofFree = order.cap - ofCredit;
         if (pulls && free < ofFree) {
@@ -106,39 +118,49 @@ abstract contract Jobs is Roles {
             ofFree = free;
         }
         (free, credit, seq) = _spend(funder, ofFree, ofCredit);
-        job.funded = order.cap;
-        job.seq = 1;
-        job.status = JOB_OPEN;
+        work.funded = order.cap;
+        work.seq = 1;
+        work.status = JOB_OPEN;
+        _saveMoney(work);
+        // In a plain opening the second slot stays zero, unwritten.
+        if (ofCredit != 0) _saveAll(work);
         emit Opened(jobId, order.payer, funder, order, ofCredit, pulled, free, credit, seq);
     }
 
-    function _load(Order calldata order) internal view returns (Work memory work) {
-        work.jobId = _hashTypedDataV4(Hashes.order(order));
-        Job storage job = _jobs[work.jobId];
-        work.funded = job.funded;
-        work.released = job.released;
-        work.unitsPaid = job.unitsPaid;
-        work.seq = job.seq;
-        work.status = job.status;
-        work.pending = job.pending;
-        work.creditShare = job.creditShare;
-        work.closeRequestedAt = job.closeRequestedAt;
+    function _load(Order calldata order) internal view returns (Work memory) {
+        return _loadJob(_hashTypedDataV4(Hashes.order(order)));
     }
 
-    /// The first slot alone, for calls that leave `pending` as it was.
+    function _loadJob(bytes32 jobId) internal view returns (Work memory work) {
+        Job storage job = _jobs[jobId];
+        uint256 money = job.money;
+        uint256 rest = job.rest;
+        work.jobId = jobId;
+        // Each cast cuts off what belongs to the others.
+        // forge-lint: disable-start(unsafe-typecast)
+        work.funded = uint96(money);
+        work.released = uint96(money >> RELEASED_SHIFT);
+        work.unitsPaid = uint24(money >> UNITS_PAID_SHIFT);
+        work.seq = uint32(money >> SEQ_SHIFT);
+        work.status = uint8(money >> STATUS_SHIFT);
+        work.pending = uint96(rest);
+        work.creditShare = uint96(rest >> CREDIT_SHARE_SHIFT);
+        work.closeRequestedAt = uint40(rest >> CLOSE_REQUESTED_SHIFT);
+        // forge-lint: disable-end(unsafe-typecast)
+    }
+
+    /// The first slot alone, for calls that leave the second as it was.
     function _saveMoney(Work memory work) internal {
-        Job storage job = _jobs[work.jobId];
-        job.funded = work.funded;
-        job.released = work.released;
-        job.unitsPaid = work.unitsPaid;
-        job.seq = work.seq;
-        job.status = work.status;
+        _jobs[work.jobId].money = uint256(work.funded) | (uint256(work.released) << RELEASED_SHIFT)
+            | (uint256(work.unitsPaid) << UNITS_PAID_SHIFT) | (uint256(work.seq) << SEQ_SHIFT)
+            | (uint256(work.status) << STATUS_SHIFT);
     }
 
     function _saveAll(Work memory work) internal {
         _saveMoney(work);
-        _jobs[work.jobId].pending = work.pending;
-        _jobs[work.jobId].creditShare = work.creditShare;
+        _jobs[work.jobId].rest = uint256(work.pending)
+            | (uint256(work.creditShare) << CREDIT_SHARE_SHIFT)
+            | (uint256(work.closeRequestedAt) << CLOSE_REQUESTED_SHIFT);
     }
 
     function _affordable(Work memory work, uint256 amount) internal pure returns (uint96) {
@@ -167,16 +189,17 @@ abstract contract Jobs is Roles {
         if (amount > cumulative - work.released) {
             revert RenderEscrow_PayoutsWrong(work.jobId, amount, cumulative - work.released);
         }
-        (uint96 fee, uint96 burnt) = _pay(order, work, 0, amount);
-        (uint96 free, uint64 seq) = _credit(node, amount - fee - burnt);
+        (uint96 fee, uint96 burnt, uint96 rest) = _pay(order, work, 0, amount);
+        (uint96 free, uint64 seq) = _credit(node, rest);
         emit Redeemed(work.jobId, node, amount, fee, burnt, work.released, work.seq, free, seq);
     }
 
-    /// Counts a payment of `count` units and its shares, both rounded down.
+    /// Counts a payment of `count` units and splits it: both shares rounded down, the rest is the
+    /// node's.
     function _pay(Order calldata order, Work memory work, uint256 count, uint96 amount)
         internal
         pure
-        returns (uint96 fee, uint96 burnt)
+        returns (uint96 fee, uint96 burnt, uint96 rest)
     {
         // Fits, all of it: `amount` is within the job's funds, a unit is paid once and a job has
         // at most 2^24 - 1 of them, and fee and burn together are at most `amount`.
@@ -189,6 +212,7 @@ abstract contract Jobs is Roles {
             fee = uint96(uint256(amount) * order.feeBps / ALL_BPS);
             // forge-lint: disable-next-line(unsafe-typecast)
             burnt = uint96(uint256(amount) * order.burnBps / ALL_BPS);
+            rest = amount - fee - burnt;
             work.fee += fee;
             work.burn += burnt;
         }

@@ -59,7 +59,10 @@ abstract contract Lots is Jobs {
         }
         word.taken = taken | lot.mask;
         count = Units.count(lot.mask);
-        return (_affordable(work, count * lot.unitPrice), count);
+        unchecked {
+            // Fits: at most 256 times a 96-bit price.
+            return (_affordable(work, count * lot.unitPrice), count);
+        }
     }
 
     function _release(Order calldata order, Work memory work, Lot calldata lot, bytes32 lotHash)
@@ -68,8 +71,8 @@ abstract contract Lots is Jobs {
         if (lot.keyCommit != 0) revert RenderEscrow_LotSealed(lotHash);
         _checkNeverCommitted(lotHash);
         (uint96 amount, uint256 count) = _take(order, work, lot);
-        (uint96 fee, uint96 burnt) = _pay(order, work, count, amount);
-        (uint96 free, uint64 seq) = _credit(lot.node, amount - fee - burnt);
+        (uint96 fee, uint96 burnt, uint96 rest) = _pay(order, work, count, amount);
+        (uint96 free, uint64 seq) = _credit(lot.node, rest);
         emit Released(
             work.jobId,
             lot.node,
@@ -116,8 +119,8 @@ abstract contract Lots is Jobs {
         // forge-lint: disable-next-line(unsafe-typecast)
         uint96 amount = uint96(count * lot.unitPrice);
         work.pending -= amount;
-        (uint96 fee, uint96 burnt) = _pay(order, work, count, amount);
-        (uint96 free, uint64 seq) = _credit(lot.node, amount - fee - burnt);
+        (uint96 fee, uint96 burnt, uint96 rest) = _pay(order, work, count, amount);
+        (uint96 free, uint64 seq) = _credit(lot.node, rest);
         emit Settled(
             work.jobId,
             lot.node,

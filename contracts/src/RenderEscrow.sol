@@ -31,20 +31,21 @@ contract RenderEscrow is Lots {
         uint96 allowance = delegated ? _spendAllowance(order, signer) : 0;
         _open(order, jobId, order.payer, false);
         if (!delegated) return jobId;
-        _jobs[jobId].seq = 2;
-        emit DelegateSpent(jobId, order.payer, signer, order.cap, allowance, 2);
+        Work memory work = _loadJob(jobId);
+        ++work.seq;
+        _saveMoney(work);
+        emit DelegateSpent(jobId, order.payer, signer, order.cap, allowance, work.seq);
     }
 
     function topUp(bytes32 jobId, uint96 amount) external {
         _checkRunning();
-        Job storage job = _jobs[jobId];
-        _checkOpen(jobId, job.status);
+        Work memory work = _loadJob(jobId);
+        _checkOpen(jobId, work.status);
         (uint96 free, uint64 seq) = _debit(msg.sender, amount);
-        uint96 funded = job.funded + amount;
-        uint32 jobSeq = job.seq + 1;
-        job.funded = funded;
-        job.seq = jobSeq;
-        emit ToppedUp(jobId, msg.sender, amount, funded, jobSeq, free, seq);
+        work.funded += amount;
+        ++work.seq;
+        _saveMoney(work);
+        emit ToppedUp(jobId, msg.sender, amount, work.funded, work.seq, free, seq);
     }
 
     // ---- paying and proposing ----
@@ -84,11 +85,10 @@ contract RenderEscrow is Lots {
     }
 
     function approve(Order calldata order, Lot[] calldata lots, bytes calldata approval) external {
-        bytes32 jobId = jobIdOf(order);
-        (bytes32[] memory hashes, bytes32 lotsHash) = _hashLots(jobId, lots);
-        address by = _checkPayerSide(order, Hashes.approval(jobId, lotsHash), approval);
-        uint32 jobSeq = _jobs[jobId].seq;
-        uint32 before = jobSeq;
+        Work memory work = _load(order);
+        (bytes32[] memory hashes, bytes32 lotsHash) = _hashLots(work.jobId, lots);
+        address by = _checkPayerSide(order, Hashes.approval(work.jobId, lotsHash), approval);
+        uint32 before = work.seq;
         for (uint256 i = 0; i < lots.length; ++i) {
             bytes32 lotHash = hashes[i];
             uint8 status = _lots[lotHash].status;
@@ -96,10 +96,10 @@ contract RenderEscrow is Lots {
             // One signature names all its lots: those that ended meanwhile must not void the rest.
             if (status != LOT_COMMITTED || lots[i].mask == _rejected[lotHash]) continue;
             _lots[lotHash].status = LOT_APPROVED;
-            emit Approved(jobId, by, lotHash, ++jobSeq);
+            emit Approved(work.jobId, by, lotHash, ++work.seq);
         }
-        if (jobSeq == before) revert RenderEscrow_NothingToApprove(jobId, lotsHash);
-        _jobs[jobId].seq = jobSeq;
+        if (work.seq == before) revert RenderEscrow_NothingToApprove(work.jobId, lotsHash);
+        _saveMoney(work);
     }
 
     function reject(
@@ -186,22 +186,20 @@ contract RenderEscrow is Lots {
     // ---- ending ----
 
     function requestClose(Order calldata order, bytes calldata signature) external {
-        bytes32 jobId = jobIdOf(order);
-        Job storage job = _jobs[jobId];
-        _checkOpen(jobId, job.status);
-        address by = _checkPayerSide(order, Hashes.closeRequest(jobId), signature);
-        uint40 asked = job.closeRequestedAt;
-        if (asked != 0) revert RenderEscrow_CloseAlreadyRequested(jobId, asked);
+        Work memory work = _load(order);
+        _checkOpen(work.jobId, work.status);
+        address by = _checkPayerSide(order, Hashes.closeRequest(work.jobId), signature);
+        uint40 asked = work.closeRequestedAt;
+        if (asked != 0) revert RenderEscrow_CloseAlreadyRequested(work.jobId, asked);
         if (block.timestamp >= order.workDeadline) {
-            revert RenderEscrow_DeadlinePassed(jobId, order.workDeadline, block.timestamp);
+            revert RenderEscrow_DeadlinePassed(work.jobId, order.workDeadline, block.timestamp);
         }
         // Fits: it is before `workDeadline`, which has 40 bits.
         // forge-lint: disable-next-line(unsafe-typecast)
-        asked = uint40(block.timestamp);
-        uint32 jobSeq = job.seq + 1;
-        job.seq = jobSeq;
-        job.closeRequestedAt = asked;
-        emit CloseRequested(jobId, by, asked, jobSeq);
+        work.closeRequestedAt = uint40(block.timestamp);
+        ++work.seq;
+        emit CloseRequested(work.jobId, by, work.closeRequestedAt, work.seq);
+        _saveAll(work);
     }
 
     function close(Order calldata order, bytes calldata payerSide, bytes calldata settlerSide)
@@ -241,7 +239,7 @@ contract RenderEscrow is Lots {
             uint96 creditShare
         )
     {
-        Job memory j = _jobs[jobId];
+        Work memory j = _loadJob(jobId);
         return (
             j.funded,
             j.released,
