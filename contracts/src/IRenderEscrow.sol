@@ -386,8 +386,8 @@ interface IRenderEscrow {
 
     /// Pays the calls of a job without units: what the voucher's `cumulative` adds to the total
     /// redeemed so far, which is `released`, split as `payouts`. `signature`: the `Voucher` of
-    /// payer or approver. `consent`: the settler's `Redemption` of total and payouts. Empty: the caller.
-    /// Until the job's end; at most 256 payouts.
+    /// payer or approver. `consent`: the settler's `Redemption` of total and payouts. Empty: the
+    /// caller. Until the job's end; at most 256 payouts.
     function redeem(
         Order calldata order,
         uint96 cumulative,
