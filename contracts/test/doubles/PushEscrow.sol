@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Our own writing of the escrow that legacy RNDR had: one trusted sender pushes tokens to each payee.
+// Our own writing of the escrow legacy RNDR had: one trusted sender pushes tokens to each payee.
 pragma solidity 0.8.37;
 
 import {IFundJob, LegacyRndr} from "./LegacyRndr.sol";
