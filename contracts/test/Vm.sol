@@ -56,6 +56,7 @@ interface Vm {
         external
         pure
         returns (bytes32[] memory);
+    function toString(address value) external pure returns (string memory);
     function toString(uint256 value) external pure returns (string memory);
     function assertEq(uint256 left, uint256 right, string calldata what) external pure;
     function assertEq(address left, address right, string calldata what) external pure;

@@ -7,7 +7,7 @@ import {LotActs} from "./LotActs.sol";
 
 contract Acts is LotActs {
     function setUp() public override {
-        super.setUp();
+        _deploy();
         _setTheStage();
         bytes memory data = abi.encodeCall(escrow.nameSettler, (settler));
         _enter("nameSettler", data, _by(issuer), true);
@@ -20,6 +20,10 @@ contract Acts is LotActs {
                 abi.encodeCall(escrow.setDelegate, (agent, settler, 100 ether, 60 ether, expiry));
             _exit("setDelegate", data, _by(cast[i]), true);
         }
+    }
+
+    function _deploy() internal virtual {
+        super.setUp();
     }
 
     function selectors() external pure virtual returns (bytes4[] memory) {
@@ -58,7 +62,7 @@ contract Acts is LotActs {
         if (due && (_mix(seed) >> 8) % 8 == 0) vm.warp(date);
     }
 
-    function passLong() external {
+    function passLong() external virtual {
         vm.warp(block.timestamp + 60 days);
     }
 

@@ -246,6 +246,7 @@ abstract contract Stage is Fold {
     ) private returns (bool succeeded) {
         succeeded = answer.succeeded;
         ++tried[act];
+        _afterCall();
         _must(!succeeded || expected, string.concat("I15: taken against the rules: ", act));
         bool must = expected && !(token && _tokenMayRefuse());
         _must(succeeded || !must, string.concat("I15: refused against the rules: ", act));
@@ -261,6 +262,8 @@ abstract contract Stage is Fold {
     function _tokenMayRefuse() internal view virtual returns (bool) {
         return false;
     }
+
+    function _afterCall() internal virtual {}
 
     function _domain() private view returns (bytes32) {
         bytes32 kind = keccak256(

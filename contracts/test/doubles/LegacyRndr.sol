@@ -38,13 +38,17 @@ contract LegacyRndr {
         escrowContractAddress = escrow;
     }
 
-    function transfer(address to, uint256 value) external returns (bool) {
+    function transfer(address to, uint256 value) external virtual returns (bool) {
         _move(msg.sender, to, value);
         return true;
     }
 
     /// The allowance falls whatever its size, and no `Approval` says so.
-    function transferFrom(address from, address to, uint256 value) external returns (bool) {
+    function transferFrom(address from, address to, uint256 value)
+        external
+        virtual
+        returns (bool)
+    {
         uint256 allowed = allowance[from][msg.sender];
         _require(value <= allowed);
         allowance[from][msg.sender] = allowed - value;
@@ -81,7 +85,7 @@ contract LegacyRndr {
         emit Approval(msg.sender, spender, value);
     }
 
-    function _move(address from, address to, uint256 value) private {
+    function _move(address from, address to, uint256 value) internal {
         _require(to != address(0) && value <= balanceOf[from]);
         balanceOf[from] -= value;
         balanceOf[to] += value;
