@@ -54,6 +54,27 @@ contract Acts is LotActs {
         if (date > block.timestamp + 1 && date < block.timestamp + 5 hours) vm.warp(date - 1);
     }
 
+    /// In the last second before a date, at it or in the first after it, the act that it limits.
+    function atADate(uint256 seed, uint256 any) external {
+        if (jobIds.length == 0) return;
+        uint256 bits = _mix(seed);
+        bytes32 jobId = _anyJob(bits >> 64);
+        JobState storage job = jobs[jobId];
+        uint256 which = bits % 4;
+        uint256 date = which < 2 ? _endOf(job) : job.order.workDeadline;
+        if (which == 3) date = grants[job.order.payer][agent].expiry;
+        date += (bits >> 16) % 3;
+        bool near = date > block.timestamp && date < block.timestamp + 5 hours;
+        if (!near || job.status != 1) return;
+        vm.warp(date - 1);
+        // By calls, so that each reads the new time.
+        if (which == 3) return this.openForAt(seed, job.order.payer);
+        if (which == 2) return this.requestCloseOf(jobId, seed);
+        if (which == 1) return this.closeOf(jobId, seed);
+        if (job.order.units == 0) this.redeemIn(jobId, seed, any);
+        else this.takeIn(jobId, seed, any);
+    }
+
     /// To the second in which the guardian may pause again, or the one before.
     function passToThePause(uint256 seed) external {
         uint256 date = pausedUntil + 30 days - _mix(seed) % 2;
@@ -119,6 +140,7 @@ contract Acts is LotActs {
     /// I6: after all dates a stranger who knows only the logs, and no key of a sealed lot, ends
     /// every lot and job, everybody withdraws, and what stays are donations and credit.
     function walkOut() external {
+        _beforeTheWalkOut();
         for (uint256 i = 0; i < lotHashes.length; ++i) {
             _endLot(lots[lotHashes[i]]);
         }
@@ -137,6 +159,8 @@ contract Acts is LotActs {
         vm.assertEq(holds, donated + totalCredit, "I6: what is left are donations and credit");
         vm.assertEq(totalCreditShare + totalCredit, creditIssued, "I7: credit that is nowhere");
     }
+
+    function _beforeTheWalkOut() internal virtual {}
 
     function _endLot(LotState storage lot) private {
         if (lot.status > 2 || _left(lot) == 0) return;
@@ -162,7 +186,7 @@ contract Acts is LotActs {
     }
 
     function _acts() internal pure returns (bytes4[] memory acts) {
-        acts = new bytes4[](32);
+        acts = new bytes4[](34);
         (acts[0], acts[1]) = (this.deposit.selector, this.depositFor.selector);
         (acts[2], acts[3]) = (this.holdInEscrow.selector, this.withdraw.selector);
         (acts[4], acts[5]) = (this.burn.selector, this.donate.selector);
@@ -178,6 +202,7 @@ contract Acts is LotActs {
         (acts[24], acts[25]) = (this.pass.selector, this.passToADate.selector);
         (acts[26], acts[27]) = (this.changeMind.selector, this.recommit.selector);
         (acts[28], acts[29]) = (this.passToThePause.selector, this.commit.selector);
+        (acts[32], acts[33]) = (this.atADate.selector, this.atADate.selector);
         (acts[30], acts[31]) = (this.passToADate.selector, this.openFor.selector);
     }
 }

@@ -32,10 +32,23 @@ abstract contract JobActs is MoneyActs {
     function openFor(uint256 seed) external {
         seed = _mix(seed);
         if (jobIds.length >= MOST_JOBS) return;
-        (Order memory order, bytes32 jobId) = _newOrder(seed);
+        (Order memory order,) = _newOrder(seed);
         bool delegated = (seed >> 4) % 2 == 0;
         if (delegated) _boundsFor(order, seed >> 8);
-        if (delegated) jobId = escrow.jobIdOf(order);
+        _openFor(seed, order, delegated);
+    }
+
+    /// By the delegate of `by`, at this moment and within its bounds.
+    function openForAt(uint256 seed, address by) external {
+        if (jobIds.length >= MOST_JOBS) return;
+        (Order memory order,) = _newOrder(_mix(seed));
+        order.payer = by;
+        _boundsFor(order, 4 << 80);
+        _openFor(1 << 20 | 3 << 48, order, true);
+    }
+
+    function _openFor(uint256 seed, Order memory order, bool delegated) private {
+        bytes32 jobId = escrow.jobIdOf(order);
         address signer = delegated ? agent : order.payer;
         if ((seed >> 20) % 12 == 0) signer = _person(seed >> 24);
         _bringFree(order.payer, order.cap);
@@ -69,7 +82,14 @@ abstract contract JobActs is MoneyActs {
     function redeem(uint256 seed, uint256 any) external {
         seed = _mix(seed);
         if (jobIds.length == 0) return;
-        bytes32 jobId = _jobOfKind(seed, true);
+        _redeemIn(_jobOfKind(seed, true), seed, any);
+    }
+
+    function redeemIn(bytes32 jobId, uint256 seed, uint256 any) external {
+        _redeemIn(jobId, _mix(seed), any);
+    }
+
+    function _redeemIn(bytes32 jobId, uint256 seed, uint256 any) private {
         Order memory order = jobs[jobId].order;
         uint256 step = any % (1 + _remaining(jobs[jobId]) / (1 + (seed >> 8) % 4));
         uint256 total = jobs[jobId].released + step;
@@ -133,7 +153,14 @@ abstract contract JobActs is MoneyActs {
         seed = _mix(seed);
         // Rarely, or no job would live long.
         if (jobIds.length == 0 || seed % 4 != 0) return;
-        bytes32 jobId = _anyJob(seed >> 8);
+        _requestClose(_anyJob(seed >> 8), seed);
+    }
+
+    function requestCloseOf(bytes32 jobId, uint256 seed) external {
+        _requestClose(jobId, _mix(seed));
+    }
+
+    function _requestClose(bytes32 jobId, uint256 seed) private {
         Order memory order = jobs[jobId].order;
         address caller = (seed >> 16) % 4 == 0 ? order.settler : _person(seed >> 24);
         bytes32 act = Hashes.closeRequest(jobId);
@@ -150,7 +177,14 @@ abstract contract JobActs is MoneyActs {
     function close(uint256 seed) external {
         seed = _mix(seed);
         if (jobIds.length == 0) return;
-        bytes32 jobId = _anyJob(seed >> 8);
+        _closeAs(_anyJob(seed >> 8), seed);
+    }
+
+    function closeOf(bytes32 jobId, uint256 seed) external {
+        _closeAs(jobId, _mix(seed));
+    }
+
+    function _closeAs(bytes32 jobId, uint256 seed) private {
         bool agreed = seed % 8 == 0;
         address caller = (seed >> 16) % 4 == 0 ? jobs[jobId].order.settler : _person(seed >> 24);
         Word memory none = Word("", address(0), false);
@@ -207,7 +241,7 @@ abstract contract JobActs is MoneyActs {
     // ---- terms ----
 
     /// Mostly good terms, of two or three payers, two settlers, units or vouchers.
-    function _newOrder(uint256 seed) private returns (Order memory order, bytes32 jobId) {
+    function _newOrder(uint256 seed) internal returns (Order memory order, bytes32 jobId) {
         uint256 bits = _mix(seed);
         order = _order();
         order.payer = cast[bits % 3];

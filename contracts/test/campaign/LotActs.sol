@@ -29,6 +29,14 @@ abstract contract LotActs is JobActs {
         _tryLots(approved ? "commit approved" : "commit", jobId, list, seed >> 128, approved);
     }
 
+    /// A release or a commit in this very job.
+    function takeIn(bytes32 jobId, uint256 seed, uint256 mask) external {
+        seed = _mix(seed);
+        bool releases = seed % 2 == 0;
+        Lot[] memory list = _lotsOf(jobId, seed >> 16, mask, 0);
+        _tryLots(releases ? "release" : "commit", jobId, list, seed >> 128, releases);
+    }
+
     /// With every consent there is, a lot that was committed stays what it became.
     function recommit(uint256 seed) external {
         seed = _mix(seed);

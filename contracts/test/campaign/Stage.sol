@@ -207,7 +207,7 @@ abstract contract Stage is Fold {
     }
 
     function _call(address target, address caller, bytes memory data)
-        private
+        internal
         returns (Vm.Log[] memory logs, Answer memory answer)
     {
         vm.recordLogs();
@@ -243,7 +243,7 @@ abstract contract Stage is Fold {
         Consent memory given,
         bool expected,
         bool token
-    ) private returns (bool succeeded) {
+    ) internal returns (bool succeeded) {
         succeeded = answer.succeeded;
         ++tried[act];
         _afterCall();
