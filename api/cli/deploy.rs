@@ -79,7 +79,7 @@ fn check_test_chain(chain_id: u64) -> Outcome {
 
 pub fn failed(error: DeployError) -> Failure {
     let exit = match &error {
-        DeployError::NoToken { .. } => Exit::NotFound,
+        DeployError::NoToken { .. } | DeployError::NoContract { .. } => Exit::NotFound,
         DeployError::Refused { .. } | DeployError::Reverted { .. } => Exit::Rejected,
         DeployError::Silent | DeployError::NotSeen { .. } => Exit::Unavailable,
     };

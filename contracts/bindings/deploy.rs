@@ -10,7 +10,7 @@ use alloy::rpc::types::TransactionReceipt;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
-use crate::{LegacyRndr, RenderEscrow};
+use crate::{Funding, LegacyRndr, RenderEscrow};
 
 /// Longest wait for a deployment to be mined: several slow blocks of the main chain.
 const MINED_WITHIN: Duration = Duration::from_secs(180);
@@ -30,6 +30,8 @@ pub struct Deployment {
 pub enum DeployError {
     #[error("no code at {token}: deploy the token first, or check chain and address")]
     NoToken { token: Address },
+    #[error("no code at {given}: deploy escrow and Permit2 first, or check chain and address")]
+    NoContract { given: Address },
     #[error(
         "the chain node did not take the transaction: {source}; check its address, the sender's \
          gas money and the chain id"
@@ -55,6 +57,21 @@ pub async fn deploy_escrow<P: Provider>(
         return Err(DeployError::NoToken { token });
     }
     deploy(RenderEscrow::deploy_builder(provider, token)).await
+}
+
+/// The ways into one escrow, for ever; `permit2` is left out on a chain that has none.
+pub async fn deploy_funding<P: Provider>(
+    provider: &P,
+    escrow: Address,
+    permit2: Option<Address>,
+) -> Result<Deployment, DeployError> {
+    for given in std::iter::once(escrow).chain(permit2) {
+        let code = answer(async { provider.get_code_at(given).await.map_err(Into::into) }).await?;
+        if code.is_empty() {
+            return Err(DeployError::NoContract { given });
+        }
+    }
+    deploy(Funding::deploy_builder(provider, escrow, permit2.unwrap_or_default())).await
 }
 
 /// The legacy token's double, with `supply` minted to `holder`. For test chains: anyone may mint.

@@ -4,6 +4,7 @@ pub mod amount;
 pub mod deploy;
 pub mod event;
 pub mod frames;
+pub mod funding;
 pub mod merkle;
 pub mod order;
 pub mod picture;
@@ -47,11 +48,16 @@ mod generated {
     );
     alloy::sol!(
         #[sol(rpc, extra_derives(Debug, PartialEq, Eq))]
+        Funding,
+        "artifacts/Funding.json"
+    );
+    alloy::sol!(
+        #[sol(rpc, extra_derives(Debug, PartialEq, Eq))]
         LegacyRndr,
         "artifacts/LegacyRndr.json"
     );
 }
-pub use generated::{LegacyRndr, RenderEscrow};
+pub use generated::{Funding, LegacyRndr, RenderEscrow};
 
 #[cfg(test)]
 mod golden_tests;

@@ -16,8 +16,11 @@ use serde_json::Value;
 use crate::foundry;
 
 /// Contracts whose ABI and bytecode the Rust side reads, and their sources.
-const CONTRACTS: &[(&str, &str)] =
-    &[("RenderEscrow", "src/RenderEscrow.sol"), ("LegacyRndr", "test/doubles/LegacyRndr.sol")];
+const CONTRACTS: &[(&str, &str)] = &[
+    ("RenderEscrow", "src/RenderEscrow.sol"),
+    ("Funding", "src/Funding.sol"),
+    ("LegacyRndr", "test/doubles/LegacyRndr.sol"),
+];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
