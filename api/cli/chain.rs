@@ -124,9 +124,14 @@ impl Chain {
     }
 
     pub async fn free(&self, owner: Address) -> Outcome<Amount> {
+        Ok(self.balances(owner).await?.0)
+    }
+
+    /// What an account has free in the escrow, and its credit.
+    pub async fn balances(&self, owner: Address) -> Outcome<(Amount, Amount)> {
         let account = self.escrow.account(owner).call().await;
         let account = account.map_err(|error| contract("read the account", &error))?;
-        Ok(Amount::from(account.free))
+        Ok((account.free.into(), account.credit.into()))
     }
 
     /// Names the causes for which legacy RNDR reverts without a word, before anything is sent.

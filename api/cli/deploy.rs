@@ -2,7 +2,7 @@
 use alloy::primitives::Address;
 use clap::Args;
 use contracts::Amount;
-use contracts::deploy::{DeployError, Deployment, deploy_escrow, deploy_legacy_rndr};
+use contracts::deploy::{DeployError, Deployment, Offices, deploy_escrow, deploy_legacy_rndr};
 use contracts::text::checksummed;
 use serde::Serialize;
 
@@ -28,6 +28,12 @@ pub struct Deploy {
     /// How many tokens of the double the deploying wallet gets
     #[arg(long, value_name = "AMOUNT", default_value = "1000000", requires = "test_token")]
     supply: String,
+    /// Who may issue credit, for ever; nobody when left out
+    #[arg(long, value_name = "ADDRESS")]
+    issuer: Option<String>,
+    /// Who may pause the ways in for up to 7 days, for ever; nobody when left out
+    #[arg(long, value_name = "ADDRESS")]
+    guardian: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -36,11 +42,17 @@ pub struct Deployed {
     pub escrow: Deployment,
     #[serde(with = "checksummed")]
     pub token: Address,
+    /// Zero: nobody.
+    #[serde(with = "checksummed")]
+    pub issuer: Address,
+    #[serde(with = "checksummed")]
+    pub guardian: Address,
     /// The token's double, when it was deployed too.
     pub test_token: Option<Deployment>,
 }
 
 pub async fn deploy(command: Deploy, settings: &Settings, talk: &Talk) -> Outcome {
+    let offices = offices(&command)?;
     let key = open(settings).await?;
     let holder = key.address();
     let provider = provider(&settings.chain.rpc_url, Some(key))?;
@@ -56,17 +68,29 @@ pub async fn deploy(command: Deploy, settings: &Settings, talk: &Talk) -> Outcom
             (double.address, Some(double))
         }
     };
-    let escrow = deploy_escrow(&provider, token).await.map_err(failed)?;
-    let deployed = Deployed { chain_id, escrow, token, test_token };
+    let escrow = deploy_escrow(&provider, token, offices).await.map_err(failed)?;
+    let Offices { issuer, guardian } = offices;
+    let deployed = Deployed { chain_id, escrow, token, issuer, guardian, test_token };
     talk.data(&deployed, || {
         table(&[
             ("escrow", escrow.address.to_string()),
             ("deployed in block", escrow.block.to_string()),
             ("token", token.to_string()),
+            ("issuer of credit", holder_of(issuer)),
+            ("guardian", holder_of(guardian)),
             ("chain", chain_id.to_string()),
         ])
     });
     Ok(())
+}
+
+fn offices(command: &Deploy) -> Outcome<Offices> {
+    let read = |text: &Option<String>| text.as_deref().map_or(Ok(Address::ZERO), address);
+    Ok(Offices { issuer: read(&command.issuer)?, guardian: read(&command.guardian)? })
+}
+
+fn holder_of(office: Address) -> String {
+    if office.is_zero() { "nobody".to_owned() } else { office.to_string() }
 }
 
 fn check_test_chain(chain_id: u64) -> Outcome {

@@ -231,6 +231,8 @@ struct AccountView {
     decimals: u8,
     /// In the escrow, withdrawable now.
     free: Amount,
+    /// In the escrow, to be spent in jobs, never withdrawn.
+    credit: Amount,
     /// In the wallet itself.
     balance: Amount,
     /// What the escrow may pull from the wallet.
@@ -243,6 +245,7 @@ pub async fn account(command: AccountOf, settings: &Settings, talk: &Talk) -> Ou
         Some(text) => address(text)?,
         None => open(settings).await?.address(),
     };
+    let (free, credit) = chain.balances(account).await?;
     let view = AccountView {
         account,
         escrow: *chain.escrow.address(),
@@ -250,7 +253,8 @@ pub async fn account(command: AccountOf, settings: &Settings, talk: &Talk) -> Ou
         token: *chain.token.address(),
         symbol: chain.symbol.clone(),
         decimals: chain.decimals,
-        free: chain.free(account).await?,
+        free,
+        credit,
         balance: chain.token_balance(account).await?,
         allowance: chain.allowance(account).await?,
     };
@@ -258,6 +262,7 @@ pub async fn account(command: AccountOf, settings: &Settings, talk: &Talk) -> Ou
         table(&[
             ("account", account.to_string()),
             ("free in escrow", chain.show(view.free)),
+            ("credit in escrow", chain.show(view.credit)),
             ("in the wallet", chain.show(view.balance)),
             ("allowance", chain.show(view.allowance)),
             ("escrow", format!("{} on chain {}", view.escrow, view.chain_id)),
@@ -292,7 +297,8 @@ pub async fn close(command: Close, settings: &Settings, talk: &Talk) -> Outcome 
     let ends_at = order.ends_at(requested_at);
     let all_paid = order.units > 0 && job.unitsPaid >= order.units;
     let (state, closable_at, transaction) = if all_paid || chain.now().await? >= ends_at {
-        let mined = chain.send("close the job", chain.escrow.close(order.to_sol())).await?;
+        let call = chain.escrow.close(order.to_sol(), Bytes::new(), Bytes::new());
+        let mined = chain.send("close the job", call).await?;
         ("closed", ends_at, mined)
     } else if requested_at != 0 {
         let message = format!("the close of job {job_id} is requested; it ends at {ends_at}");

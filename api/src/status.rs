@@ -197,6 +197,9 @@ pub fn job_phase(record: &Record, counts: &UnitCounts, chain_time: i64) -> JobPh
     if chain.closed || over {
         return if pending {
             JobPhase::Settling
+        } else if order.units == 0 && chain.closed && !chain.released.is_zero() {
+            // A job of calls has no units to complete: what was called for was paid.
+            JobPhase::Completed
         } else if chain.close_requested || (chain.closed && chain.units_paid == 0) {
             JobPhase::Cancelled
         } else {

@@ -26,6 +26,13 @@ pub struct Deployment {
     pub tx: B256,
 }
 
+/// Who may issue credit and who may pause, named for ever; zero, the default, is nobody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Offices {
+    pub issuer: Address,
+    pub guardian: Address,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
     #[error("no code at {token}: deploy the token first, or check chain and address")]
@@ -51,12 +58,14 @@ pub enum DeployError {
 pub async fn deploy_escrow<P: Provider>(
     provider: &P,
     token: Address,
+    offices: Offices,
 ) -> Result<Deployment, DeployError> {
     let code = answer(async { provider.get_code_at(token).await.map_err(Into::into) }).await?;
     if code.is_empty() {
         return Err(DeployError::NoToken { token });
     }
-    deploy(RenderEscrow::deploy_builder(provider, token)).await
+    let Offices { issuer, guardian } = offices;
+    deploy(RenderEscrow::deploy_builder(provider, token, issuer, guardian)).await
 }
 
 /// The ways into one escrow, for ever; `permit2` is left out on a chain that has none.

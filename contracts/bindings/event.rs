@@ -1,15 +1,19 @@
 //! pure: log -> Event and back; an unknown log of the escrow is an error.
 
+mod accounts;
 mod decoded;
 mod encoded;
+mod jobs;
 
-use alloy::primitives::{Address, B256, Log, LogData, U256};
+pub use accounts::*;
+pub use jobs::*;
+
+use alloy::primitives::{Address, B256, Log, LogData};
 use alloy::sol_types::SolEventInterface;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
-use crate::order::{BURN_ACCOUNT, Lot, Order};
-use crate::text::checksummed;
+use crate::order::{BURN_ACCOUNT, Order};
 use crate::{JobId, RenderEscrow};
 
 use RenderEscrow::RenderEscrowEvents as Raw;
@@ -23,7 +27,13 @@ pub enum Event {
     FeeCredited(FeeCredited),
     BurnCredited(BurnCredited),
     Burned(Burned),
+    CreditIssued(CreditIssued),
+    DelegateSet(DelegateSet),
+    DelegateRevoked(DelegateRevoked),
+    CreditSettlerNamed(CreditSettlerNamed),
+    Paused(Paused),
     Opened(Box<Opened>),
+    DelegateSpent(DelegateSpent),
     ToppedUp(ToppedUp),
     Released(Released),
     Committed(Committed),
@@ -31,16 +41,19 @@ pub enum Event {
     Rejected(Rejected),
     Settled(Settled),
     Lapsed(Lapsed),
+    Redeemed(Redeemed),
     CloseRequested(CloseRequested),
     Closed(Closed),
     Returned(Returned),
+    CreditReturned(CreditReturned),
 }
 
-/// An account as an event leaves it: its free balance and its sequence number.
+/// An account as an event leaves it: its sequence number, and each balance that the event tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountAfter {
     pub account: Address,
-    pub free: Amount,
+    pub free: Option<Amount>,
+    pub credit: Option<Amount>,
     pub seq: u64,
 }
 
@@ -94,7 +107,13 @@ impl Event {
             Self::FeeCredited(_) => "FeeCredited",
             Self::BurnCredited(_) => "BurnCredited",
             Self::Burned(_) => "Burned",
+            Self::CreditIssued(_) => "CreditIssued",
+            Self::DelegateSet(_) => "DelegateSet",
+            Self::DelegateRevoked(_) => "DelegateRevoked",
+            Self::CreditSettlerNamed(_) => "CreditSettlerNamed",
+            Self::Paused(_) => "Paused",
             Self::Opened(_) => "Opened",
+            Self::DelegateSpent(_) => "DelegateSpent",
             Self::ToppedUp(_) => "ToppedUp",
             Self::Released(_) => "Released",
             Self::Committed(_) => "Committed",
@@ -102,18 +121,23 @@ impl Event {
             Self::Rejected(_) => "Rejected",
             Self::Settled(_) => "Settled",
             Self::Lapsed(_) => "Lapsed",
+            Self::Redeemed(_) => "Redeemed",
             Self::CloseRequested(_) => "CloseRequested",
             Self::Closed(_) => "Closed",
             Self::Returned(_) => "Returned",
+            Self::CreditReturned(_) => "CreditReturned",
         }
     }
 
     pub fn job_id(&self) -> Option<JobId> {
         match self {
             Self::Deposited(_) | Self::Withdrawn(_) | Self::Burned(_) => None,
+            Self::CreditIssued(_) | Self::DelegateSet(_) | Self::DelegateRevoked(_) => None,
+            Self::CreditSettlerNamed(_) | Self::Paused(_) => None,
             Self::FeeCredited(e) => Some(e.job_id),
             Self::BurnCredited(e) => Some(e.job_id),
             Self::Opened(e) => Some(e.job_id),
+            Self::DelegateSpent(e) => Some(e.job_id),
             Self::ToppedUp(e) => Some(e.job_id),
             Self::Released(e) => Some(e.job_id),
             Self::Committed(e) => Some(e.job_id),
@@ -121,9 +145,11 @@ impl Event {
             Self::Rejected(e) => Some(e.job_id),
             Self::Settled(e) => Some(e.job_id),
             Self::Lapsed(e) => Some(e.job_id),
+            Self::Redeemed(e) => Some(e.job_id),
             Self::CloseRequested(e) => Some(e.job_id),
             Self::Closed(e) => Some(e.job_id),
             Self::Returned(e) => Some(e.job_id),
+            Self::CreditReturned(e) => Some(e.job_id),
         }
     }
 
@@ -131,8 +157,11 @@ impl Event {
     pub fn job_seq(&self) -> Option<u32> {
         match self {
             Self::Deposited(_) | Self::Withdrawn(_) | Self::Burned(_) => None,
+            Self::CreditIssued(_) | Self::DelegateSet(_) | Self::DelegateRevoked(_) => None,
+            Self::CreditSettlerNamed(_) | Self::Paused(_) => None,
             Self::FeeCredited(_) | Self::BurnCredited(_) => None,
             Self::Opened(_) => Some(1),
+            Self::DelegateSpent(e) => Some(e.job_seq),
             Self::ToppedUp(e) => Some(e.job_seq),
             Self::Released(e) => Some(e.job_seq),
             Self::Committed(e) => Some(e.job_seq),
@@ -140,29 +169,37 @@ impl Event {
             Self::Rejected(e) => Some(e.job_seq),
             Self::Settled(e) => Some(e.job_seq),
             Self::Lapsed(e) => Some(e.job_seq),
+            Self::Redeemed(e) => Some(e.job_seq),
             Self::CloseRequested(e) => Some(e.job_seq),
             Self::Closed(e) => Some(e.job_seq),
             Self::Returned(e) => Some(e.job_seq),
+            Self::CreditReturned(e) => Some(e.job_seq),
         }
     }
 
-    /// The one account whose balance this event moves, as it is afterwards.
+    /// The one account that counts this event, as it is afterwards.
     pub fn account_after(&self) -> Option<AccountAfter> {
-        let (account, free, seq) = match self {
-            Self::Deposited(e) => (e.account, e.free, e.seq),
-            Self::Withdrawn(e) => (e.account, e.free, e.seq),
-            Self::FeeCredited(e) => (e.account, e.free, e.seq),
-            Self::BurnCredited(e) => (BURN_ACCOUNT, e.free, e.seq),
-            Self::Burned(e) => (BURN_ACCOUNT, e.free, e.seq),
-            Self::Opened(e) => (e.funder, e.free, e.seq),
-            Self::ToppedUp(e) => (e.from, e.free, e.seq),
-            Self::Released(e) => (e.node, e.free, e.seq),
-            Self::Settled(e) => (e.node, e.free, e.seq),
-            Self::Returned(e) => (e.account, e.free, e.seq),
+        let (account, free, credit, seq) = match self {
+            Self::Deposited(e) => (e.account, Some(e.free), None, e.seq),
+            Self::Withdrawn(e) => (e.account, Some(e.free), None, e.seq),
+            Self::FeeCredited(e) => (e.account, Some(e.free), None, e.seq),
+            Self::BurnCredited(e) => (BURN_ACCOUNT, Some(e.free), None, e.seq),
+            Self::Burned(e) => (BURN_ACCOUNT, Some(e.free), None, e.seq),
+            Self::CreditIssued(e) => (e.account, None, Some(e.credit), e.seq),
+            Self::DelegateSet(e) => (e.payer, None, None, e.seq),
+            Self::DelegateRevoked(e) => (e.payer, None, None, e.seq),
+            Self::Opened(e) => (e.funder, Some(e.free), Some(e.credit), e.seq),
+            Self::ToppedUp(e) => (e.from, Some(e.free), None, e.seq),
+            Self::Released(e) => (e.node, Some(e.free), None, e.seq),
+            Self::Settled(e) => (e.node, Some(e.free), None, e.seq),
+            Self::Redeemed(e) => (e.node, Some(e.free), None, e.seq),
+            Self::Returned(e) => (e.account, Some(e.free), None, e.seq),
+            Self::CreditReturned(e) => (e.account, None, Some(e.credit), e.seq),
+            Self::CreditSettlerNamed(_) | Self::Paused(_) | Self::DelegateSpent(_) => return None,
             Self::Committed(_) | Self::Approved(_) | Self::Rejected(_) => return None,
             Self::Lapsed(_) | Self::CloseRequested(_) | Self::Closed(_) => return None,
         };
-        Some(AccountAfter { account, free, seq })
+        Some(AccountAfter { account, free, credit, seq })
     }
 
     /// Every account the event names, without repeats, those of an opened order included.
@@ -172,6 +209,11 @@ impl Event {
             Self::Withdrawn(e) => vec![e.account, e.to],
             Self::FeeCredited(e) => vec![e.account],
             Self::BurnCredited(_) | Self::Burned(_) => vec![BURN_ACCOUNT],
+            Self::CreditIssued(e) => vec![e.account],
+            Self::DelegateSet(e) => vec![e.payer, e.agent, e.settler],
+            Self::DelegateRevoked(e) => vec![e.payer, e.agent],
+            Self::CreditSettlerNamed(e) => vec![e.settler],
+            Self::DelegateSpent(e) => vec![e.payer, e.agent],
             Self::Opened(e) => {
                 let Order { refund_to, approver, settler, fee_receiver, .. } = e.order;
                 vec![e.payer, e.funder, refund_to, approver, settler, fee_receiver]
@@ -180,9 +222,13 @@ impl Event {
             Self::Released(e) => vec![e.node],
             Self::Committed(e) => vec![e.node],
             Self::Settled(e) => vec![e.node],
+            Self::Redeemed(e) => vec![e.node],
             Self::Returned(e) => vec![e.account],
-            Self::Approved(_) | Self::Rejected(_) | Self::Lapsed(_) => vec![],
-            Self::CloseRequested(_) | Self::Closed(_) => vec![],
+            Self::CreditReturned(e) => vec![e.account],
+            Self::Approved(e) => vec![e.by],
+            Self::Rejected(e) => vec![e.by],
+            Self::CloseRequested(e) => vec![e.by],
+            Self::Lapsed(_) | Self::Closed(_) | Self::Paused(_) => vec![],
         };
         accounts.retain(|account| !account.is_zero());
         accounts.sort();
@@ -194,195 +240,6 @@ impl Event {
     pub fn encode(&self) -> LogData {
         encoded::log_data(self)
     }
-}
-
-/// Tokens came in for `account`, paid by `from`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deposited {
-    #[serde(with = "checksummed")]
-    pub account: Address,
-    #[serde(with = "checksummed")]
-    pub from: Address,
-    pub amount: Amount,
-    pub free: Amount,
-    pub seq: u64,
-}
-
-/// Tokens left `account` to `to`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Withdrawn {
-    #[serde(with = "checksummed")]
-    pub account: Address,
-    #[serde(with = "checksummed")]
-    pub to: Address,
-    pub amount: Amount,
-    pub free: Amount,
-    pub seq: u64,
-}
-
-/// The fee share of one release or settle, summed over its lots.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FeeCredited {
-    pub job_id: JobId,
-    #[serde(with = "checksummed")]
-    pub account: Address,
-    pub amount: Amount,
-    pub free: Amount,
-    pub seq: u64,
-}
-
-/// The burn share of one release or settle, credited to the dead address's account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BurnCredited {
-    pub job_id: JobId,
-    pub amount: Amount,
-    pub free: Amount,
-    pub seq: u64,
-}
-
-/// The dead address's account was sent to the dead address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Burned {
-    pub amount: Amount,
-    pub free: Amount,
-    pub seq: u64,
-}
-
-/// An order became a job; `free` and `seq` are the funder's afterwards, the job's `seq` is 1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Opened {
-    pub job_id: JobId,
-    #[serde(with = "checksummed")]
-    pub payer: Address,
-    #[serde(with = "checksummed")]
-    pub funder: Address,
-    pub order: Order,
-    pub pulled: Amount,
-    pub free: Amount,
-    pub seq: u64,
-}
-
-/// `from` added money to a job from its free balance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ToppedUp {
-    pub job_id: JobId,
-    #[serde(with = "checksummed")]
-    pub from: Address,
-    pub amount: Amount,
-    pub funded: Amount,
-    pub job_seq: u32,
-    pub free: Amount,
-    pub seq: u64,
-}
-
-/// Units of an unsealed lot were paid at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Released {
-    pub job_id: JobId,
-    #[serde(with = "checksummed")]
-    pub node: Address,
-    pub lot_hash: B256,
-    pub lot: Lot,
-    pub amount: Amount,
-    pub fee: Amount,
-    pub burn: Amount,
-    pub released: Amount,
-    pub job_seq: u32,
-    pub free: Amount,
-    pub seq: u64,
-}
-
-/// A lot was proposed: units and money are reserved until its window is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Committed {
-    pub job_id: JobId,
-    #[serde(with = "checksummed")]
-    pub node: Address,
-    pub lot_hash: B256,
-    pub lot: Lot,
-    pub amount: Amount,
-    pub window_end: u64,
-    pub approved: bool,
-    pub pending: Amount,
-    pub job_seq: u32,
-}
-
-/// A committed lot's window was ended: nobody can reject it any more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approved {
-    pub job_id: JobId,
-    pub lot_hash: B256,
-    pub job_seq: u32,
-}
-
-/// Units of a committed lot were refused; their money is the job's again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rejected {
-    pub job_id: JobId,
-    pub lot_hash: B256,
-    pub mask: U256,
-    pub reason_hash: B256,
-    pub amount: Amount,
-    pub pending: Amount,
-    pub job_seq: u32,
-}
-
-/// A committed lot was paid, less its rejected units; `key` opens its files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settled {
-    pub job_id: JobId,
-    #[serde(with = "checksummed")]
-    pub node: Address,
-    pub lot_hash: B256,
-    pub key: B256,
-    pub mask: U256,
-    pub amount: Amount,
-    pub fee: Amount,
-    pub burn: Amount,
-    pub released: Amount,
-    pub pending: Amount,
-    pub job_seq: u32,
-    pub free: Amount,
-    pub seq: u64,
-}
-
-/// A lot's key was never revealed: its units are free and its money the job's again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lapsed {
-    pub job_id: JobId,
-    pub lot_hash: B256,
-    pub mask: U256,
-    pub amount: Amount,
-    pub pending: Amount,
-    pub job_seq: u32,
-}
-
-/// The payer's side asked the job to end: this is its work deadline now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CloseRequested {
-    pub job_id: JobId,
-    pub work_deadline: u64,
-    pub job_seq: u32,
-}
-
-/// The job ended; what was neither paid nor pending returns by `Returned`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Closed {
-    pub job_id: JobId,
-    pub job_seq: u32,
-}
-
-/// Money left a job for its payer's side; `funded` fell by `amount`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Returned {
-    pub job_id: JobId,
-    #[serde(with = "checksummed")]
-    pub account: Address,
-    pub amount: Amount,
-    pub funded: Amount,
-    pub job_seq: u32,
-    pub free: Amount,
-    pub seq: u64,
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub mod urls;
 
 pub use amount::{Amount, AmountError};
 pub use event::Event;
-pub use order::{Lot, Order};
+pub use order::{Lot, Order, Payout};
 pub use receipt::Receipt;
 
 use alloy::primitives::B256;

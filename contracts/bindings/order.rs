@@ -1,4 +1,4 @@
-//! pure: Order and Lot, their digests, equal to Order.sol's, and the bounds checked at opening.
+//! pure: Order, Lot, Payout, their digests, equal to Order.sol's, and the bounds at opening.
 
 use alloy::primitives::aliases::U40;
 use alloy::primitives::{Address, B256, U256, keccak256};
@@ -24,6 +24,9 @@ pub const ALL_BPS: u16 = 10_000;
 pub const MAX_UNITS: u32 = (1 << 24) - 1;
 /// Most lots of one approval: the contract takes 256 a call, a block of 30 million gas some more.
 pub const MAX_APPROVAL_LOTS: usize = 100;
+/// Longest pause of the guardian, and the rest from the end of one to the next.
+pub const MAX_PAUSE_SECONDS: u64 = 7 * 86_400;
+pub const PAUSE_REST_SECONDS: u64 = 30 * 86_400;
 /// Whoever holds the burn shares; nobody has its key.
 pub const BURN_ACCOUNT: Address =
     alloy::primitives::address!("000000000000000000000000000000000000dEaD");
@@ -73,6 +76,15 @@ pub struct Lot {
     pub receipts_root: B256,
     /// Zero: the lot is not sealed.
     pub key_commit: B256,
+}
+
+/// One node's part of a redemption, before fee and burn.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payout {
+    #[serde(with = "checksummed")]
+    pub node: Address,
+    pub amount: Amount,
 }
 
 impl Order {
@@ -167,6 +179,12 @@ impl From<RenderEscrow::Lot> for Lot {
     }
 }
 
+impl Payout {
+    pub fn to_sol(&self) -> RenderEscrow::Payout {
+        RenderEscrow::Payout { node: self.node, amount: self.amount.into() }
+    }
+}
+
 /// The escrow's EIP-712 domain: what binds every signature to one chain and one contract.
 pub fn domain(chain_id: u64, escrow: Address) -> Eip712Domain {
     Eip712Domain::new(
@@ -205,6 +223,15 @@ pub fn lots_hash(lot_hashes: &[B256]) -> B256 {
 pub fn lots_hash_of(job_id: JobId, lots: &[Lot]) -> B256 {
     let hashes: Vec<B256> = lots.iter().map(|lot| lot_hash(job_id, lot)).collect();
     lots_hash(&hashes)
+}
+
+/// What a redemption covers of its payouts: keccak of their struct hashes, one after the other.
+pub fn payouts_hash(payouts: &[Payout]) -> B256 {
+    let each = payouts.iter().map(|payout| {
+        let signed = signing::Payout { node: payout.node, amount: payout.amount.into() };
+        signed.eip712_hash_struct()
+    });
+    keccak256(each.collect::<Vec<B256>>().concat())
 }
 
 /// Why the escrow would refuse to open an order, with the figures that failed.
@@ -248,13 +275,15 @@ impl OrderProblem {
 /// `now` is the time of the block that would open it.
 pub fn check_order(order: &Order, escrow: Address, now: u64) -> Result<(), OrderProblem> {
     check_parties(order, escrow)?;
-    for (field, amount) in [("cap", order.cap), ("max_unit_price", order.max_unit_price)] {
-        if amount.is_zero() {
+    // Without units a job pays calls by vouchers, which have no unit price.
+    let priced = order.units == 0 || !order.max_unit_price.is_zero();
+    for (field, given) in [("cap", !order.cap.is_zero()), ("max_unit_price", priced)] {
+        if !given {
             return Err(OrderProblem::ZeroAmount { field });
         }
     }
     for (field, given, min, max) in [
-        ("units", u64::from(order.units), 1, u64::from(MAX_UNITS)),
+        ("units", u64::from(order.units), 0, u64::from(MAX_UNITS)),
         ("open_by", order.open_by, 0, MAX_SECONDS),
         ("work_deadline", order.work_deadline, 0, MAX_SECONDS),
         ("review_seconds", order.review_seconds, MIN_REVIEW_SECONDS, MAX_REVIEW_SECONDS),

@@ -90,7 +90,7 @@ impl RevertReason {
 }
 
 /// What to do about each refusal of the escrow, by its code.
-const HINTS: [(&str, &str); 35] = [
+const HINTS: [(&str, &str); 45] = [
     ("token_refused", "deploy the token first, or check its address and the chain"),
     ("account_refused", "name an account that is neither zero nor the escrow itself"),
     ("account_text_refused", "give holdInEscrow the account as 0x and 40 hex digits"),
@@ -102,7 +102,17 @@ const HINTS: [(&str, &str); 35] = [
     ("balance_too_large", "deposit less: the escrow is full"),
     ("caller_refused", "call from the named account, or pass its signature"),
     ("signature_refused", "sign the digest with the named account, on this chain and escrow"),
-    ("signer_refused", "name the order's payer as the signer"),
+    ("signer_refused", "sign as the order's payer, or as a delegate of it that has not expired"),
+    ("delegate_unknown", "nothing to do: this key is no delegate of the account"),
+    (
+        "delegate_term_refused",
+        "a delegate opens with its one settler and refunds to the payer alone",
+    ),
+    ("allowance_too_low", "lower the cap, or have the payer set the delegate's bounds anew"),
+    ("is_paused", "wait until the pause is over; every way out stays open meanwhile"),
+    ("pause_too_long", "pause for at most 7 days from now"),
+    ("pause_too_soon", "wait until 30 days after the last pause ended"),
+    ("not_paused", "nothing to end: name a later time to pause"),
     ("term_refused", "change this term of the order into its bounds and sign again"),
     ("settler_on_payer_side", "name a settler that is neither payer nor approver"),
     ("job_known", "this order was opened before: use the job, or sign with another salt"),
@@ -110,7 +120,7 @@ const HINTS: [(&str, &str); 35] = [
     ("deadline_passed", "the date is over: sign a new order, or close the job"),
     ("too_early", "wait for the named time and send it again"),
     ("close_already_requested", "nothing to do: the request stands; close after the job's end"),
-    ("lot_count_refused", "send at least one lot, and no more than the limit, in one call"),
+    ("count_refused", "send at least one lot or payout, and no more than the limit, in one call"),
     ("key_count_wrong", "send one key for each lot, zero for an unsealed one"),
     ("unit_price_too_high", "keep the lot's unit price within the order's max_unit_price"),
     ("units_unknown", "pick at least one unit, and only units that the job has"),
@@ -125,6 +135,9 @@ const HINTS: [(&str, &str); 35] = [
     ("nothing_to_approve", "nothing to do: every named lot was decided before"),
     ("mask_refused", "reject only units of the lot that were not rejected before"),
     ("nothing_left", "nothing to do: all units of the lot were rejected"),
+    ("job_takes_no_vouchers", "pay a job with units by lots: release, or commit and settle"),
+    ("voucher_spent", "redeem a voucher above what was redeemed so far"),
+    ("payouts_wrong", "make the payouts come to exactly what the voucher adds"),
     ("key_refused", "send the key whose keccak256 is the lot's key_commit"),
 ];
 

@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, U256};
 use proptest::prelude::*;
 
 use crate::amount::Amount;
-use crate::order::{Lot, Order};
+use crate::order::{Lot, Order, Payout};
 use crate::text::MAX_SECONDS;
 
 pub fn address() -> impl Strategy<Value = Address> {
@@ -65,4 +65,8 @@ pub fn lot() -> impl Strategy<Value = Lot> {
             key_commit,
         },
     )
+}
+
+pub fn payout() -> impl Strategy<Value = Payout> {
+    (address(), amount()).prop_map(|(node, amount)| Payout { node, amount })
 }

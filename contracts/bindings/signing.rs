@@ -4,7 +4,8 @@ use alloy::primitives::{Address, B256, Signature, U256};
 use alloy::sol_types::{Eip712Domain, SolStruct};
 use serde_json::{Value, json};
 
-use crate::order::{Lot as LotTerms, Order};
+use crate::amount::Amount;
+use crate::order::{Lot as LotTerms, Order, Payout as PayoutTerms};
 use crate::{JobId, RenderEscrow};
 
 alloy::sol! {
@@ -49,6 +50,34 @@ alloy::sol! {
         bytes32 jobId;
     }
 
+    /// One side's word that the job may close at once; it takes both sides'.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Close {
+        bytes32 jobId;
+    }
+
+    /// The payer's side consents to `cumulative` in all for the calls of a job without units.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Voucher {
+        bytes32 jobId;
+        uint96 cumulative;
+    }
+
+    /// The settler's consent to a voucher, and how what it adds is split.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Redemption {
+        bytes32 jobId;
+        uint96 cumulative;
+        bytes32 payoutsHash;
+    }
+
+    /// One node's part of a redemption, as it is hashed.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Payout {
+        address node;
+        uint96 amount;
+    }
+
     /// A node's signed word about one attempt at one unit.
     #[derive(Debug, PartialEq, Eq)]
     struct Receipt {
@@ -76,6 +105,17 @@ pub fn acceptance(job_id: JobId, lots: &[LotTerms]) -> Acceptance {
 /// The payer's side's consent to exactly these lots, in this order.
 pub fn approval(job_id: JobId, lots: &[LotTerms]) -> Approval {
     Approval { jobId: job_id, lotsHash: crate::order::lots_hash_of(job_id, lots) }
+}
+
+/// The payer's side's consent to `cumulative` base units in all.
+pub fn voucher(job_id: JobId, cumulative: Amount) -> Voucher {
+    Voucher { jobId: job_id, cumulative: cumulative.into() }
+}
+
+/// The settler's consent to exactly this total and these payouts, in this order.
+pub fn redemption(job_id: JobId, cumulative: Amount, payouts: &[PayoutTerms]) -> Redemption {
+    let hash = crate::order::payouts_hash(payouts);
+    Redemption { jobId: job_id, cumulative: cumulative.into(), payoutsHash: hash }
 }
 
 /// `eth_signTypedData_v4` JSON of an order.
@@ -124,6 +164,24 @@ pub fn rejection_typed_data(act: &Rejection, domain: &Eip712Domain) -> Value {
 
 pub fn close_request_typed_data(act: &CloseRequest, domain: &Eip712Domain) -> Value {
     typed_data::<CloseRequest>(json!({ "jobId": act.jobId }), domain)
+}
+
+pub fn close_typed_data(act: &Close, domain: &Eip712Domain) -> Value {
+    typed_data::<Close>(json!({ "jobId": act.jobId }), domain)
+}
+
+pub fn voucher_typed_data(act: &Voucher, domain: &Eip712Domain) -> Value {
+    let message = json!({ "jobId": act.jobId, "cumulative": act.cumulative.to_string() });
+    typed_data::<Voucher>(message, domain)
+}
+
+pub fn redemption_typed_data(act: &Redemption, domain: &Eip712Domain) -> Value {
+    let message = json!({
+        "jobId": act.jobId,
+        "cumulative": act.cumulative.to_string(),
+        "payoutsHash": act.payoutsHash,
+    });
+    typed_data::<Redemption>(message, domain)
 }
 
 fn text(address: Address) -> String {

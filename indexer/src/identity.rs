@@ -117,6 +117,8 @@ async fn check_contract<C: Chain>(chain: &C, escrow: Address, chain_id: u64) -> 
         && Some(found.chainId) == expected.chain_id
         && Some(found.verifyingContract) == expected.verifying_contract;
     if same {
+        // An escrow of the first version lacks the offices, and says other things in its events.
+        asked.view(RenderEscrow::officesCall {}).await?;
         return Ok(());
     }
     let reason = format!("it calls itself `{}` version `{}`", found.name, found.version);

@@ -6,11 +6,14 @@ use std::fmt::Display;
 use alloy::primitives::{Address, B256, U256, keccak256};
 use alloy::sol_types::Eip712Domain;
 use contracts::event::{
-    Approved, BurnCredited, Burned, CloseRequested, Closed, Committed, Deposited, FeeCredited,
-    Lapsed, Opened, Rejected, Released, Returned, Settled, ToppedUp, Withdrawn,
+    Approved, CloseRequested, Closed, Committed, CreditReturned, Lapsed, Opened, Redeemed,
+    Rejected, Released, Returned, Settled, ToppedUp,
 };
 use contracts::{Amount, AmountError, Event, JobId, Lot, Order, order, units};
-use store::{AccountState, EventRow, JobOrder, JobState, LotRow, LotState, LotStatus};
+use store::{
+    AccountState, DelegateState, EventRow, JobOrder, JobState, LotRow, LotState, LotStatus,
+    OfficeState,
+};
 
 /// The contract and the fold disagree: a log is missing, altered, or a stored row was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +40,9 @@ pub struct Ledger {
     accounts: HashMap<Address, AccountState>,
     jobs: HashMap<JobId, (Order, JobState)>,
     lots: HashMap<B256, (LotRow, LotState)>,
+    /// By payer and agent.
+    delegates: HashMap<(Address, Address), DelegateState>,
+    offices: Option<OfficeState>,
     /// Fee and burn taken from lots of a call and not credited yet: zero between blocks.
     owed: HashMap<JobId, Owed>,
 }
@@ -55,15 +61,19 @@ pub struct Change {
     pub account: Option<AccountState>,
     pub job: Option<JobState>,
     pub lot_state: Option<LotState>,
+    pub delegate: Option<DelegateState>,
+    pub offices: Option<OfficeState>,
     owed: Option<(JobId, Owed)>,
 }
 
-/// The rows that events touch, to be loaded before they are folded.
+/// The rows that events touch, to be loaded before they are folded; the offices always are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Touched {
     pub accounts: Vec<Address>,
     pub jobs: Vec<JobId>,
     pub lots: Vec<B256>,
+    /// By payer and agent.
+    pub delegates: Vec<(Address, Address)>,
 }
 
 pub fn touched(rows: &[EventRow]) -> Touched {
@@ -72,13 +82,26 @@ pub fn touched(rows: &[EventRow]) -> Touched {
         events().filter_map(Event::account_after).map(|after| after.account).collect();
     let mut jobs: Vec<_> = events().filter_map(Event::job_id).collect();
     let mut lots: Vec<_> = events().filter_map(lot_of).collect();
-    accounts.sort_unstable();
-    accounts.dedup();
-    jobs.sort_unstable();
-    jobs.dedup();
-    lots.sort_unstable();
-    lots.dedup();
-    Touched { accounts, jobs, lots }
+    let mut delegates: Vec<_> = events().filter_map(delegate_of).collect();
+    sort(&mut accounts);
+    sort(&mut jobs);
+    sort(&mut lots);
+    sort(&mut delegates);
+    Touched { accounts, jobs, lots, delegates }
+}
+
+fn sort<T: Ord>(keys: &mut Vec<T>) {
+    keys.sort_unstable();
+    keys.dedup();
+}
+
+fn delegate_of(event: &Event) -> Option<(Address, Address)> {
+    match event {
+        Event::DelegateSet(e) => Some((e.payer, e.agent)),
+        Event::DelegateRevoked(e) => Some((e.payer, e.agent)),
+        Event::DelegateSpent(e) => Some((e.payer, e.agent)),
+        _ => None,
+    }
 }
 
 fn lot_of(event: &Event) -> Option<B256> {
@@ -92,7 +115,9 @@ fn lot_of(event: &Event) -> Option<B256> {
         Event::Deposited(_) | Event::Withdrawn(_) | Event::FeeCredited(_) => None,
         Event::BurnCredited(_) | Event::Burned(_) | Event::Opened(_) => None,
         Event::ToppedUp(_) | Event::CloseRequested(_) | Event::Closed(_) => None,
-        Event::Returned(_) => None,
+        Event::Returned(_) | Event::CreditReturned(_) | Event::Redeemed(_) => None,
+        Event::CreditIssued(_) | Event::DelegateSet(_) | Event::DelegateRevoked(_) => None,
+        Event::CreditSettlerNamed(_) | Event::Paused(_) | Event::DelegateSpent(_) => None,
     }
 }
 
@@ -115,6 +140,10 @@ impl At<'_> {
         result.map_err(|e| self.wrong(what, e, "an amount that the balances before it allow"))
     }
 
+    fn some(self, what: &'static str, amount: Amount) -> Folded<()> {
+        if amount.is_zero() { Err(self.wrong(what, amount, "above zero")) } else { Ok(()) }
+    }
+
     fn time(self, what: &'static str, seconds: u64) -> Folded<i64> {
         i64::try_from(seconds).map_err(|_| self.wrong(what, seconds, "a time in 40 bits"))
     }
@@ -123,8 +152,15 @@ impl At<'_> {
 impl Ledger {
     /// Knows nothing yet; `load_*` puts rows in. Job ids are checked against the domain.
     pub fn new(domain: Eip712Domain) -> Self {
-        let (accounts, jobs, lots) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { domain, accounts, jobs, lots, owed: HashMap::new() }
+        Self {
+            domain,
+            accounts: HashMap::new(),
+            jobs: HashMap::new(),
+            lots: HashMap::new(),
+            delegates: HashMap::new(),
+            offices: None,
+            owed: HashMap::new(),
+        }
     }
 
     pub fn load_account(&mut self, state: AccountState) {
@@ -139,6 +175,14 @@ impl Ledger {
         self.lots.insert(row.lot_hash, (row, state));
     }
 
+    pub fn load_delegate(&mut self, state: DelegateState) {
+        self.delegates.insert((state.payer, state.agent), state);
+    }
+
+    pub fn load_offices(&mut self, state: OfficeState) {
+        self.offices = Some(state);
+    }
+
     /// State after the event, or which figure does not follow from the state before it.
     /// `mined_at` is the time of its block.
     pub fn apply(&mut self, row: &EventRow, mined_at: i64) -> Folded<Change> {
@@ -149,6 +193,11 @@ impl Ledger {
             Event::FeeCredited(e) => self.fee_credited(at, e),
             Event::BurnCredited(e) => self.burn_credited(at, e),
             Event::Burned(e) => self.burned(at, e),
+            Event::CreditIssued(e) => self.credit_issued(at, e),
+            Event::DelegateSet(_) | Event::DelegateRevoked(_) | Event::DelegateSpent(_) => {
+                self.delegated(at)
+            }
+            Event::CreditSettlerNamed(_) | Event::Paused(_) => self.offices_spoke(at),
             Event::Opened(e) => self.opened(at, e),
             Event::ToppedUp(e) => self.topped_up(at, e),
             Event::Released(e) => self.released(at, e),
@@ -157,9 +206,11 @@ impl Ledger {
             Event::Rejected(e) => self.rejected(at, e),
             Event::Settled(e) => self.settled(at, e),
             Event::Lapsed(e) => self.lapsed(at, e),
+            Event::Redeemed(e) => self.redeemed(at, e),
             Event::CloseRequested(e) => self.close_requested(at, e),
             Event::Closed(e) => self.closed(at, e),
             Event::Returned(e) => self.returned(at, e),
+            Event::CreditReturned(e) => self.credit_returned(at, e),
         }?;
         self.keep(at, &change)?;
         Ok(change)
@@ -181,12 +232,13 @@ impl Ledger {
     }
 
     fn keep(&mut self, at: At<'_>, change: &Change) -> Folded<()> {
-        let Change { order: opened, lot, account, job, lot_state, owed } = change.clone();
-        if let Some(account) = account {
-            self.load_account(account);
-        }
+        let Change { order: opened, lot, account, job, lot_state, delegate, offices, owed } =
+            change.clone();
+        account.into_iter().for_each(|state| self.load_account(state));
+        delegate.into_iter().for_each(|state| self.load_delegate(state));
+        offices.into_iter().for_each(|state| self.load_offices(state));
         if let Some(job) = job {
-            remaining(at, &job)?;
+            check_money(at, &job)?;
             match opened {
                 Some(opened) => self.load_job(opened, job),
                 None => {
@@ -208,61 +260,6 @@ impl Ledger {
         Ok(())
     }
 
-    // ---- accounts ----
-
-    fn deposited(&self, at: At<'_>, e: &Deposited) -> Folded<Change> {
-        Ok(Change { account: self.credit(at, e.amount)?, ..Change::default() })
-    }
-
-    fn withdrawn(&self, at: At<'_>, e: &Withdrawn) -> Folded<Change> {
-        Ok(Change { account: self.debit(at, e.amount)?, ..Change::default() })
-    }
-
-    fn burned(&self, at: At<'_>, e: &Burned) -> Folded<Change> {
-        Ok(Change { account: self.debit(at, e.amount)?, ..Change::default() })
-    }
-
-    fn fee_credited(&self, at: At<'_>, e: &FeeCredited) -> Folded<Change> {
-        let (terms, _) = self.job(at, e.job_id)?;
-        at.same("fee receiver", e.account, terms.fee_receiver)?;
-        let owed = self.owed.get(&e.job_id).copied().unwrap_or_default();
-        at.same("fee", e.amount, owed.fee)?;
-        let owed = Some((e.job_id, Owed { fee: Amount::ZERO, ..owed }));
-        Ok(Change { account: self.credit(at, e.amount)?, owed, ..Change::default() })
-    }
-
-    fn burn_credited(&self, at: At<'_>, e: &BurnCredited) -> Folded<Change> {
-        self.job(at, e.job_id)?;
-        let owed = self.owed.get(&e.job_id).copied().unwrap_or_default();
-        at.same("burn share", e.amount, owed.burn)?;
-        let owed = Some((e.job_id, Owed { burn: Amount::ZERO, ..owed }));
-        Ok(Change { account: self.credit(at, e.amount)?, owed, ..Change::default() })
-    }
-
-    fn credit(&self, at: At<'_>, amount: Amount) -> Folded<Option<AccountState>> {
-        self.moved(at, |free| at.sum("free balance", free.checked_add(amount)))
-    }
-
-    fn debit(&self, at: At<'_>, amount: Amount) -> Folded<Option<AccountState>> {
-        self.moved(at, |free| at.sum("free balance", free.checked_sub(amount)))
-    }
-
-    /// The event's account after it: one further in its sequence, its balance moved as told.
-    fn moved(
-        &self,
-        at: At<'_>,
-        by: impl Fn(Amount) -> Folded<Amount>,
-    ) -> Folded<Option<AccountState>> {
-        let Some(after) = at.0.event.account_after() else { return Ok(None) };
-        let before = self.accounts.get(&after.account);
-        let (free, seq) = before.map_or((Amount::ZERO, 0), |state| (state.free, state.seq));
-        at.same("sequence number of the account", after.seq, seq.saturating_add(1))?;
-        at.same("free balance", after.free, by(free)?)?;
-        let EventRow { block, log_index, .. } = *at.0;
-        let contracts::event::AccountAfter { account, free, seq } = after;
-        Ok(Some(AccountState { account, block, log_index, free, seq }))
-    }
-
     // ---- jobs ----
 
     fn opened(&self, at: At<'_>, e: &Opened) -> Folded<Change> {
@@ -273,7 +270,8 @@ impl Ledger {
         }
         at.same("job id", job_id, order::job_id(&e.order, &self.domain))?;
         at.same("payer", e.payer, e.order.payer)?;
-        let spent = at.sum("money pulled", e.order.cap.checked_sub(e.pulled))?;
+        self.running(at)?;
+        let account = self.opened_by(at, e)?;
         let job = JobState {
             job_id,
             block,
@@ -286,13 +284,14 @@ impl Ledger {
             closed: false,
             work_deadline: at.time("work deadline", e.order.work_deadline)?,
             close_requested: false,
+            credit_share: e.credit_spent,
         };
         let opened = JobOrder { job_id, block, order: e.order.clone() };
-        let account = self.debit(at, spent)?;
         Ok(Change { order: Some(opened), account, job: Some(job), ..Change::default() })
     }
 
     fn topped_up(&self, at: At<'_>, e: &ToppedUp) -> Folded<Change> {
+        self.running(at)?;
         let (_, mut job) = self.next_job(at, e.job_id)?;
         at.same("closed", job.closed, false)?;
         job.funded = at.sum("money of the job", job.funded.checked_add(e.amount))?;
@@ -321,9 +320,22 @@ impl Ledger {
         let (terms, mut job) = self.next_job(at, e.job_id)?;
         at.same("closed", job.closed, true)?;
         at.same("account paid back", e.account, terms.refund_to)?;
+        at.same("credit that returns first", credit_left(at, &job)?, Amount::ZERO)?;
         job.funded = at.sum("money of the job", job.funded.checked_sub(e.amount))?;
         at.same("money of the job", e.funded, job.funded)?;
         Ok(Change { account: self.credit(at, e.amount)?, job: Some(job), ..Change::default() })
+    }
+
+    fn credit_returned(&self, at: At<'_>, e: &CreditReturned) -> Folded<Change> {
+        let (terms, mut job) = self.next_job(at, e.job_id)?;
+        at.same("closed", job.closed, true)?;
+        at.same("account paid back", e.account, terms.payer)?;
+        at.some("credit returned", e.amount)?;
+        at.same("credit returned", e.amount, credit_left(at, &job)?)?;
+        job.credit_share = at.sum("credit in the job", job.credit_share.checked_sub(e.amount))?;
+        job.funded = at.sum("money of the job", job.funded.checked_sub(e.amount))?;
+        at.same("money of the job", e.funded, job.funded)?;
+        Ok(Change { account: self.add_credit(at, e.amount)?, job: Some(job), ..Change::default() })
     }
 
     fn job(&self, at: At<'_>, job_id: JobId) -> Folded<&(Order, JobState)> {
@@ -345,6 +357,22 @@ fn remaining(at: At<'_>, job: &JobState) -> Folded<Amount> {
     at.sum("money remaining in the job", job.funded.checked_sub(used))
 }
 
+/// What a job's money must keep to after every event: nothing is spent twice, and credit is a part
+/// of what came in.
+fn check_money(at: At<'_>, job: &JobState) -> Folded<()> {
+    remaining(at, job)?;
+    at.sum("money of the job beside its credit", job.funded.checked_sub(job.credit_share))?;
+    Ok(())
+}
+
+/// Credit is spent first: what is left of it is what was neither paid nor may still be.
+fn credit_left(at: At<'_>, job: &JobState) -> Folded<Amount> {
+    let used = at.sum("released and pending", job.released.checked_add(job.pending))?;
+    Ok(job.credit_share.checked_sub(used).unwrap_or(Amount::ZERO))
+}
+
+mod accounts;
 mod lots;
+mod roles;
 #[cfg(test)]
 mod tests;

@@ -130,6 +130,15 @@ pub async fn load(
             ledger.load_job(opened, state);
         }
     }
+    for (payer, agent) in touched.delegates {
+        if let Some(state) = reader.delegate(payer, agent).await? {
+            ledger.load_delegate(state);
+        }
+    }
+    // Every way in asks whether there is a pause, and every opening who takes credit.
+    if let Some(state) = reader.offices().await? {
+        ledger.load_offices(state);
+    }
     for lot_hash in touched.lots {
         if let Some((row, state)) = reader.lot(lot_hash).await? {
             ledger.load_lot(row, state);
@@ -148,7 +157,7 @@ pub fn fold(
     for (header, rows) in blocks {
         before = digest::next(before, header.hash, rows);
         for row in rows {
-            let Change { order, lot, account, job, lot_state, .. } =
+            let Change { order, lot, account, job, lot_state, delegate, offices, .. } =
                 ledger.apply(row, header.mined_at)?;
             step.events.push(row.clone());
             step.orders.extend(order);
@@ -156,6 +165,8 @@ pub fn fold(
             step.accounts.extend(account);
             step.jobs.extend(job);
             step.lot_states.extend(lot_state);
+            step.delegates.extend(delegate);
+            step.offices.extend(offices);
         }
         if let Some(last) = rows.last() {
             ledger.end_block(last, header.mined_at)?;

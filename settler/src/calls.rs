@@ -59,7 +59,12 @@ pub fn encode(order: &Order, call: &Call, acceptance: &Bytes, key: B256) -> Byte
             let signature = request.signature.clone();
             RenderEscrow::requestCloseCall { order, signature }.abi_encode()
         }
-        Call::Close => RenderEscrow::closeCall { order }.abi_encode(),
+        // Due: nobody's word is needed any more.
+        Call::Close => {
+            let none = Bytes::new();
+            RenderEscrow::closeCall { order, payerSide: none.clone(), settlerSide: none }
+                .abi_encode()
+        }
     };
     bytes.into()
 }

@@ -258,8 +258,7 @@ async fn hand_in(world: &World, store: &Store, deals: &[&Deal]) {
     let calldata = Bytes::from_static(&[1, 2, 3]);
     let job_id = deals[0].job_id;
     let intent = work.put_intent(Action::Close, job_id, job_id, calldata, created_at).await;
-    let close = RenderEscrow::closeCall { order: deals[0].order.to_sol() };
-    let raw = world.sign(&deals[0].payer, world.escrow, close).await;
+    let raw = world.sign(&deals[0].payer, world.escrow, deals[0].close_call()).await;
     let signed = TxEnvelope::decode_2718_exact(&raw).unwrap();
     work.put_transaction(&SentTx {
         tx_hash: keccak256(&raw),

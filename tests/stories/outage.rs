@@ -149,6 +149,8 @@ async fn with_every_server_down_the_lines_of_the_readme_bring_all_money_back() {
         (told.len() == 4).then_some(told)
     };
     let told = eventually("the index of what cast did", seen).await;
+    // The withdrawal came after the last event of the job.
+    world.caught_up(&studio.store).await;
     assert_eq!(told, ["rejected 5", "close requested", "lapsed 2", "closed"]);
     let (_, lot) = reader.lot(lot_hash).await.unwrap().unwrap();
     assert_eq!((lot.status, lot.lot_key), (LotStatus::Lapsed, None));

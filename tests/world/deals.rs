@@ -171,8 +171,13 @@ impl Deal {
         world.send(&self.payer, world.escrow, call).await;
     }
 
+    /// When it is due: nobody's word is needed.
+    pub fn close_call(&self) -> RenderEscrow::closeCall {
+        let (order, none) = (self.order.to_sol(), Bytes::new());
+        RenderEscrow::closeCall { order, payerSide: none.clone(), settlerSide: none }
+    }
+
     pub async fn close(&self, world: &World) {
-        let order = self.order.to_sol();
-        world.send(&self.payer, world.escrow, RenderEscrow::closeCall { order }).await;
+        world.send(&self.payer, world.escrow, self.close_call()).await;
     }
 }

@@ -43,6 +43,12 @@ pub struct World {
     pub folder: TempDir,
 }
 
+/// The escrow's offices in every story; the wallets get their gas money when they act.
+fn offices() -> deploy::Offices {
+    let (issuer, guardian) = (wallet("issuer").address(), wallet("guardian").address());
+    deploy::Offices { issuer, guardian }
+}
+
 impl World {
     pub async fn new() -> Self {
         Self::on(Options::default()).await
@@ -55,7 +61,7 @@ impl World {
         let provider = provider_of(&anvil, &deployer);
         let token =
             deploy::deploy_legacy_rndr(&provider, deployer.address(), Amount::ZERO).await.unwrap();
-        let escrow = deploy::deploy_escrow(&provider, token.address).await.unwrap();
+        let escrow = deploy::deploy_escrow(&provider, token.address, offices()).await.unwrap();
         let folder = TempDir::new().unwrap();
         let database = Database::fresh(folder.path()).await;
         Self {

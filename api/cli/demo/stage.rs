@@ -9,7 +9,7 @@ use alloy::primitives::{Address, U256};
 use alloy::providers::ext::AnvilApi;
 use alloy::signers::local::PrivateKeySigner;
 use contracts::Amount;
-use contracts::deploy::{Deployment, deploy_escrow, deploy_legacy_rndr};
+use contracts::deploy::{Deployment, Offices, deploy_escrow, deploy_legacy_rndr};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -98,7 +98,8 @@ impl Stage {
         let tokens = |text| Amount::from_decimal(text, DECIMALS).map_err(amount);
         let token = deploy_legacy_rndr(&operator, cast.operator.address(), tokens(SUPPLY)?).await;
         let token = token.map_err(failed)?;
-        let escrow = deploy_escrow(&operator, token.address).await.map_err(failed)?;
+        let escrow =
+            deploy_escrow(&operator, token.address, Offices::default()).await.map_err(failed)?;
         let chain =
             Chain::connect(&self.rpc_url, escrow.address, Some(cast.operator.key.clone())).await?;
         let double = contracts::LegacyRndr::new(token.address, operator.clone());

@@ -74,6 +74,7 @@ pub fn opened() -> Record {
         closed: false,
         work_deadline: 100_000,
         close_requested: false,
+        credit_share: Amount::ZERO,
     };
     Record { chain: Some((5, chain)), ..drafted() }
 }

@@ -23,7 +23,9 @@ pub struct AccountView {
     pub escrow: Account,
     /// Withdrawable at once.
     pub free: Money,
-    /// Number of events that moved `free`; rises by exactly 1 with each.
+    /// Spendable in the payer's own jobs with the one settler that takes credit, never withdrawn.
+    pub credit: Money,
+    /// Number of events of the account; rises by exactly 1 with each.
     pub seq: u64,
     /// In jobs of this payer, neither paid nor returned.
     pub locked: Money,
@@ -53,11 +55,13 @@ pub async fn show(
     let pending = sum(jobs.iter().map(|job| job.pending))?;
     let remaining = sum(jobs.iter().map(JobState::remaining))?;
     let locked = sum([pending, remaining])?;
-    let free = state.as_ref().map_or(Amount::ZERO, |state| state.free);
+    let (free, credit) =
+        state.as_ref().map_or((Amount::ZERO, Amount::ZERO), |state| (state.free, state.credit));
     Ok(view.answer(AccountView {
         account: Account(address),
         escrow: Account(view.escrow.address),
         free: asset.money(free),
+        credit: asset.money(credit),
         seq: state.map_or(0, |state| state.seq),
         locked: asset.money(locked),
         pending: asset.money(pending),
@@ -95,7 +99,7 @@ pub struct LedgerPage {
     pub next_cursor: Option<String>,
 }
 
-/// One event that moved the account's free balance.
+/// One event that the account counts: it moved money of it, or told of its delegates.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LedgerEvent {
     /// Name of the contract's event, such as Deposited.
@@ -106,17 +110,19 @@ pub struct LedgerEvent {
     pub tx_hash: Hash,
     pub at: Time,
     pub job_id: Option<Hash>,
-    /// The account's number of this movement.
+    /// The account's number of this event.
     pub seq: u64,
-    /// The account's free balance afterwards.
-    pub free: Money,
+    /// The account's free balance afterwards, when the event tells it.
+    pub free: Option<Money>,
+    /// The account's credit afterwards, when the event tells it.
+    pub credit: Option<Money>,
     /// Every leg of the event; credits and debits are equal.
     pub entries: Vec<EntryView>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EntryView {
-    /// `wallet:0x..`, `job:0x..`, `fee:0x..` and `burn:0x..` (shares on their way), or `outside`.
+    /// `wallet:0x..`, `credit:0x..`, `job:0x..`, `fee:0x..` and `burn:0x..` (shares on their way), or `outside`.
     pub book: String,
     /// debit takes the amount out of the book, credit puts it in.
     pub side: EntrySide,
@@ -207,7 +213,8 @@ fn event_view(
         at: Time::at(block.mined_at),
         job_id: row.event.job_id().map(Hash),
         seq: after.seq,
-        free: asset.money(after.free),
+        free: after.free.map(|free| asset.money(free)),
+        credit: after.credit.map(|credit| asset.money(credit)),
         entries: entries.iter().map(|entry| entry_view(view, entry)).collect(),
     })
 }

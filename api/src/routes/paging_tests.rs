@@ -111,7 +111,8 @@ async fn every_movement_of_an_account_is_listed_with_entries_that_balance() {
         let deposited = Deposited { account, from: account, amount, free, seq };
         let events = vec![world.event(Event::Deposited(deposited))];
         let block = events[0].block;
-        let accounts = vec![AccountState { account, block, log_index: 0, free, seq }];
+        let credit = Amount::ZERO;
+        let accounts = vec![AccountState { account, block, log_index: 0, free, credit, seq }];
         world.mine(Step { events, accounts, ..Step::default() }).await;
     }
     let path = format!("/v1/accounts/{account}/ledger?limit=2");

@@ -216,8 +216,10 @@ impl World {
             payer: order.payer,
             funder: order.payer,
             order: order.clone(),
+            credit_spent: Amount::ZERO,
             pulled: order.cap,
             free: Amount::ZERO,
+            credit: Amount::ZERO,
             seq: 1,
         };
         let step = Step {
@@ -243,6 +245,7 @@ impl World {
             closed: false,
             work_deadline: order.work_deadline as i64,
             close_requested: false,
+            credit_share: Amount::ZERO,
         }
     }
 

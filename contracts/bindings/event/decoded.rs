@@ -10,7 +10,13 @@ pub(super) fn event(raw: Raw) -> Option<Event> {
         Raw::FeeCredited(e) => Event::FeeCredited(e.into()),
         Raw::BurnCredited(e) => Event::BurnCredited(e.into()),
         Raw::Burned(e) => Event::Burned(e.into()),
+        Raw::CreditIssued(e) => Event::CreditIssued(e.into()),
+        Raw::DelegateSet(e) => Event::DelegateSet(e.into()),
+        Raw::DelegateRevoked(e) => Event::DelegateRevoked(e.into()),
+        Raw::CreditSettlerNamed(e) => Event::CreditSettlerNamed(e.into()),
+        Raw::Paused(e) => Event::Paused(e.into()),
         Raw::Opened(e) => Event::Opened(Box::new(e.into())),
+        Raw::DelegateSpent(e) => Event::DelegateSpent(e.into()),
         Raw::ToppedUp(e) => Event::ToppedUp(e.into()),
         Raw::Released(e) => Event::Released(e.into()),
         Raw::Committed(e) => Event::Committed(e.into()),
@@ -18,9 +24,11 @@ pub(super) fn event(raw: Raw) -> Option<Event> {
         Raw::Rejected(e) => Event::Rejected(e.into()),
         Raw::Settled(e) => Event::Settled(e.into()),
         Raw::Lapsed(e) => Event::Lapsed(e.into()),
+        Raw::Redeemed(e) => Event::Redeemed(e.into()),
         Raw::CloseRequested(e) => Event::CloseRequested(e.into()),
         Raw::Closed(e) => Event::Closed(e.into()),
         Raw::Returned(e) => Event::Returned(e.into()),
+        Raw::CreditReturned(e) => Event::CreditReturned(e.into()),
         Raw::EIP712DomainChanged(_) => return None,
     })
 }
@@ -80,8 +88,10 @@ impl From<RenderEscrow::Opened> for Opened {
             payer: log.payer,
             funder: log.funder,
             order: log.order.into(),
+            credit_spent: log.creditSpent.into(),
             pulled: log.pulled.into(),
             free: log.free.into(),
+            credit: log.credit.into(),
             seq: log.seq,
         }
     }
@@ -137,7 +147,7 @@ impl From<RenderEscrow::Committed> for Committed {
 
 impl From<RenderEscrow::Approved> for Approved {
     fn from(log: RenderEscrow::Approved) -> Self {
-        Self { job_id: log.jobId, lot_hash: log.lotHash, job_seq: log.jobSeq }
+        Self { job_id: log.jobId, by: log.by, lot_hash: log.lotHash, job_seq: log.jobSeq }
     }
 }
 
@@ -145,6 +155,7 @@ impl From<RenderEscrow::Rejected> for Rejected {
     fn from(log: RenderEscrow::Rejected) -> Self {
         Self {
             job_id: log.jobId,
+            by: log.by,
             lot_hash: log.lotHash,
             mask: log.mask,
             reason_hash: log.reasonHash,
@@ -192,6 +203,7 @@ impl From<RenderEscrow::CloseRequested> for CloseRequested {
     fn from(log: RenderEscrow::CloseRequested) -> Self {
         Self {
             job_id: log.jobId,
+            by: log.by,
             work_deadline: log.workDeadline.saturating_to(),
             job_seq: log.jobSeq,
         }
@@ -213,6 +225,92 @@ impl From<RenderEscrow::Returned> for Returned {
             funded: log.funded.into(),
             job_seq: log.jobSeq,
             free: log.free.into(),
+            seq: log.seq,
+        }
+    }
+}
+
+impl From<RenderEscrow::CreditIssued> for CreditIssued {
+    fn from(log: RenderEscrow::CreditIssued) -> Self {
+        Self {
+            account: log.account,
+            amount: log.amount.into(),
+            credit: log.credit.into(),
+            seq: log.seq,
+        }
+    }
+}
+
+impl From<RenderEscrow::DelegateSet> for DelegateSet {
+    fn from(log: RenderEscrow::DelegateSet) -> Self {
+        Self {
+            payer: log.payer,
+            agent: log.agent,
+            settler: log.settler,
+            allowance: log.allowance.into(),
+            max_per_job: log.maxPerJob.into(),
+            expiry: log.expiry.saturating_to(),
+            seq: log.seq,
+        }
+    }
+}
+
+impl From<RenderEscrow::DelegateRevoked> for DelegateRevoked {
+    fn from(log: RenderEscrow::DelegateRevoked) -> Self {
+        Self { payer: log.payer, agent: log.agent, seq: log.seq }
+    }
+}
+
+impl From<RenderEscrow::CreditSettlerNamed> for CreditSettlerNamed {
+    fn from(log: RenderEscrow::CreditSettlerNamed) -> Self {
+        Self { settler: log.settler, seq: log.seq.saturating_to() }
+    }
+}
+
+impl From<RenderEscrow::Paused> for Paused {
+    fn from(log: RenderEscrow::Paused) -> Self {
+        Self { until: log.until.saturating_to(), seq: log.seq.saturating_to() }
+    }
+}
+
+impl From<RenderEscrow::DelegateSpent> for DelegateSpent {
+    fn from(log: RenderEscrow::DelegateSpent) -> Self {
+        Self {
+            job_id: log.jobId,
+            payer: log.payer,
+            agent: log.agent,
+            amount: log.amount.into(),
+            allowance: log.allowance.into(),
+            job_seq: log.jobSeq,
+        }
+    }
+}
+
+impl From<RenderEscrow::Redeemed> for Redeemed {
+    fn from(log: RenderEscrow::Redeemed) -> Self {
+        Self {
+            job_id: log.jobId,
+            node: log.node,
+            amount: log.amount.into(),
+            fee: log.fee.into(),
+            burn: log.burn.into(),
+            released: log.released.into(),
+            job_seq: log.jobSeq,
+            free: log.free.into(),
+            seq: log.seq,
+        }
+    }
+}
+
+impl From<RenderEscrow::CreditReturned> for CreditReturned {
+    fn from(log: RenderEscrow::CreditReturned) -> Self {
+        Self {
+            job_id: log.jobId,
+            account: log.account,
+            amount: log.amount.into(),
+            funded: log.funded.into(),
+            job_seq: log.jobSeq,
+            credit: log.credit.into(),
             seq: log.seq,
         }
     }

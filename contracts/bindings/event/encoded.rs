@@ -1,6 +1,6 @@
 //! pure: events -> topics and data, by way of the generated structs.
 
-use alloy::primitives::aliases::U40;
+use alloy::primitives::aliases::{U40, U56};
 use alloy::sol_types::SolEvent;
 
 use super::*;
@@ -12,7 +12,13 @@ pub(super) fn log_data(event: &Event) -> LogData {
         Event::FeeCredited(e) => e.to_sol().encode_log_data(),
         Event::BurnCredited(e) => e.to_sol().encode_log_data(),
         Event::Burned(e) => e.to_sol().encode_log_data(),
+        Event::CreditIssued(e) => e.to_sol().encode_log_data(),
+        Event::DelegateSet(e) => e.to_sol().encode_log_data(),
+        Event::DelegateRevoked(e) => e.to_sol().encode_log_data(),
+        Event::CreditSettlerNamed(e) => e.to_sol().encode_log_data(),
+        Event::Paused(e) => e.to_sol().encode_log_data(),
         Event::Opened(e) => e.to_sol().encode_log_data(),
+        Event::DelegateSpent(e) => e.to_sol().encode_log_data(),
         Event::ToppedUp(e) => e.to_sol().encode_log_data(),
         Event::Released(e) => e.to_sol().encode_log_data(),
         Event::Committed(e) => e.to_sol().encode_log_data(),
@@ -20,9 +26,11 @@ pub(super) fn log_data(event: &Event) -> LogData {
         Event::Rejected(e) => e.to_sol().encode_log_data(),
         Event::Settled(e) => e.to_sol().encode_log_data(),
         Event::Lapsed(e) => e.to_sol().encode_log_data(),
+        Event::Redeemed(e) => e.to_sol().encode_log_data(),
         Event::CloseRequested(e) => e.to_sol().encode_log_data(),
         Event::Closed(e) => e.to_sol().encode_log_data(),
         Event::Returned(e) => e.to_sol().encode_log_data(),
+        Event::CreditReturned(e) => e.to_sol().encode_log_data(),
     }
 }
 
@@ -86,8 +94,10 @@ impl Opened {
             payer: self.payer,
             funder: self.funder,
             order: self.order.to_sol(),
+            creditSpent: self.credit_spent.into(),
             pulled: self.pulled.into(),
             free: self.free.into(),
+            credit: self.credit.into(),
             seq: self.seq,
         }
     }
@@ -143,7 +153,12 @@ impl Committed {
 
 impl Approved {
     fn to_sol(&self) -> RenderEscrow::Approved {
-        RenderEscrow::Approved { jobId: self.job_id, lotHash: self.lot_hash, jobSeq: self.job_seq }
+        RenderEscrow::Approved {
+            jobId: self.job_id,
+            by: self.by,
+            lotHash: self.lot_hash,
+            jobSeq: self.job_seq,
+        }
     }
 }
 
@@ -151,6 +166,7 @@ impl Rejected {
     fn to_sol(&self) -> RenderEscrow::Rejected {
         RenderEscrow::Rejected {
             jobId: self.job_id,
+            by: self.by,
             lotHash: self.lot_hash,
             mask: self.mask,
             reasonHash: self.reason_hash,
@@ -198,6 +214,7 @@ impl CloseRequested {
     fn to_sol(&self) -> RenderEscrow::CloseRequested {
         RenderEscrow::CloseRequested {
             jobId: self.job_id,
+            by: self.by,
             workDeadline: U40::saturating_from(self.work_deadline),
             jobSeq: self.job_seq,
         }
@@ -219,6 +236,98 @@ impl Returned {
             funded: self.funded.into(),
             jobSeq: self.job_seq,
             free: self.free.into(),
+            seq: self.seq,
+        }
+    }
+}
+
+impl CreditIssued {
+    fn to_sol(&self) -> RenderEscrow::CreditIssued {
+        RenderEscrow::CreditIssued {
+            account: self.account,
+            amount: self.amount.into(),
+            credit: self.credit.into(),
+            seq: self.seq,
+        }
+    }
+}
+
+impl DelegateSet {
+    fn to_sol(&self) -> RenderEscrow::DelegateSet {
+        RenderEscrow::DelegateSet {
+            payer: self.payer,
+            agent: self.agent,
+            settler: self.settler,
+            allowance: self.allowance.into(),
+            maxPerJob: self.max_per_job.into(),
+            expiry: U40::saturating_from(self.expiry),
+            seq: self.seq,
+        }
+    }
+}
+
+impl DelegateRevoked {
+    fn to_sol(&self) -> RenderEscrow::DelegateRevoked {
+        RenderEscrow::DelegateRevoked { payer: self.payer, agent: self.agent, seq: self.seq }
+    }
+}
+
+impl CreditSettlerNamed {
+    fn to_sol(&self) -> RenderEscrow::CreditSettlerNamed {
+        RenderEscrow::CreditSettlerNamed {
+            settler: self.settler,
+            seq: U56::saturating_from(self.seq),
+        }
+    }
+}
+
+impl Paused {
+    fn to_sol(&self) -> RenderEscrow::Paused {
+        RenderEscrow::Paused {
+            until: U40::saturating_from(self.until),
+            seq: U56::saturating_from(self.seq),
+        }
+    }
+}
+
+impl DelegateSpent {
+    fn to_sol(&self) -> RenderEscrow::DelegateSpent {
+        RenderEscrow::DelegateSpent {
+            jobId: self.job_id,
+            payer: self.payer,
+            agent: self.agent,
+            amount: self.amount.into(),
+            allowance: self.allowance.into(),
+            jobSeq: self.job_seq,
+        }
+    }
+}
+
+impl Redeemed {
+    fn to_sol(&self) -> RenderEscrow::Redeemed {
+        RenderEscrow::Redeemed {
+            jobId: self.job_id,
+            node: self.node,
+            amount: self.amount.into(),
+            fee: self.fee.into(),
+            burn: self.burn.into(),
+            released: self.released.into(),
+            jobSeq: self.job_seq,
+            free: self.free.into(),
+            seq: self.seq,
+        }
+    }
+}
+
+impl CreditReturned {
+    fn to_sol(&self) -> RenderEscrow::CreditReturned {
+        RenderEscrow::CreditReturned {
+            jobId: self.job_id,
+            account: self.account,
+            amount: self.amount.into(),
+            funded: self.funded.into(),
+            jobSeq: self.job_seq,
+            credit: self.credit.into(),
             seq: self.seq,
         }
     }

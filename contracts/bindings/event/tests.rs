@@ -7,30 +7,78 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
 fn account_events() -> impl Strategy<Value = Event> {
-    let parts = (address(), address(), amount(), amount(), any::<u64>(), hash(), 0..5u8);
+    let parts = (address(), address(), amount(), amount(), any::<u64>(), hash(), 0..6u8);
     parts.prop_map(|(account, other, amount, free, seq, job_id, pick)| match pick {
         0 => Event::Deposited(Deposited { account, from: other, amount, free, seq }),
         1 => Event::Withdrawn(Withdrawn { account, to: other, amount, free, seq }),
         2 => Event::FeeCredited(FeeCredited { job_id, account, amount, free, seq }),
         3 => Event::BurnCredited(BurnCredited { job_id, amount, free, seq }),
+        4 => Event::CreditIssued(CreditIssued { account, amount, credit: free, seq }),
         _ => Event::Burned(Burned { amount, free, seq }),
+    })
+}
+
+fn consent_events() -> impl Strategy<Value = Event> {
+    let parts = (address(), address(), address(), amount(), amount(), time());
+    let counts = (any::<u64>(), hash(), any::<u32>(), 0..5u8);
+    (parts, counts).prop_map(|(parts, (seq, job_id, job_seq, pick))| {
+        let (payer, agent, settler, allowance, amount, expiry) = parts;
+        let of_offices = seq >> 8;
+        match pick {
+            0 => Event::DelegateSet(DelegateSet {
+                payer,
+                agent,
+                settler,
+                allowance,
+                max_per_job: amount,
+                expiry,
+                seq,
+            }),
+            1 => Event::DelegateRevoked(DelegateRevoked { payer, agent, seq }),
+            2 => Event::DelegateSpent(DelegateSpent {
+                job_id,
+                payer,
+                agent,
+                amount,
+                allowance,
+                job_seq,
+            }),
+            3 => Event::CreditSettlerNamed(CreditSettlerNamed { settler, seq: of_offices }),
+            _ => Event::Paused(Paused { until: expiry, seq: of_offices }),
+        }
     })
 }
 
 fn opening_events() -> impl Strategy<Value = Event> {
     let parts = (hash(), address(), address(), order(), amount(), amount(), any::<u64>());
-    let jobs = (any::<u32>(), amount(), 0..3u8);
-    (parts, jobs).prop_map(|(p, (job_seq, funded, pick))| {
+    let jobs = (any::<u32>(), amount(), amount(), amount(), 0..4u8);
+    (parts, jobs).prop_map(|(p, (job_seq, funded, credit_spent, credit, pick))| {
         let (job_id, payer, funder, order, pulled, free, seq) = p;
         match pick {
-            0 => {
-                let e = Opened { job_id, payer, funder, order, pulled, free, seq };
-                Event::Opened(Box::new(e))
-            }
+            0 => Event::Opened(Box::new(Opened {
+                job_id,
+                payer,
+                funder,
+                order,
+                credit_spent,
+                pulled,
+                free,
+                credit,
+                seq,
+            })),
             1 => {
                 let (from, amount) = (funder, pulled);
                 Event::ToppedUp(ToppedUp { job_id, from, amount, funded, job_seq, free, seq })
             }
+            2 => Event::CreditReturned(CreditReturned {
+                job_id,
+                account: funder,
+                amount: pulled,
+                funded,
+                job_seq,
+                credit,
+                seq,
+            }),
             _ => {
                 let (account, amount) = (funder, pulled);
                 Event::Returned(Returned { job_id, account, amount, funded, job_seq, free, seq })
@@ -42,7 +90,7 @@ fn opening_events() -> impl Strategy<Value = Event> {
 fn paying_events() -> impl Strategy<Value = Event> {
     let names = (hash(), address(), hash(), lot(), hash(), word());
     let money = (amount(), amount(), amount(), amount(), amount(), amount());
-    let rest = (any::<u32>(), any::<u64>(), time(), any::<bool>(), 0..3u8);
+    let rest = (any::<u32>(), any::<u64>(), time(), any::<bool>(), 0..4u8);
     (names, money, rest).prop_map(|(n, m, r)| {
         let (job_id, node, lot_hash, lot, key, mask) = n;
         let (amount, fee, burn, released, pending, free) = m;
@@ -72,6 +120,17 @@ fn paying_events() -> impl Strategy<Value = Event> {
                 pending,
                 job_seq,
             }),
+            2 => Event::Redeemed(Redeemed {
+                job_id,
+                node,
+                amount,
+                fee,
+                burn,
+                released,
+                job_seq,
+                free,
+                seq,
+            }),
             _ => Event::Settled(Settled {
                 job_id,
                 node,
@@ -92,13 +151,14 @@ fn paying_events() -> impl Strategy<Value = Event> {
 }
 
 fn other_events() -> impl Strategy<Value = Event> {
-    let parts = (hash(), hash(), word(), hash(), amount(), amount(), any::<u32>(), time(), 0..5u8);
-    parts.prop_map(|p| {
-        let (job_id, lot_hash, mask, reason_hash, amount, pending, job_seq, time, pick) = p;
+    let parts = (hash(), hash(), word(), hash(), amount(), amount(), any::<u32>(), time());
+    (parts, address(), 0..5u8).prop_map(|(p, by, pick)| {
+        let (job_id, lot_hash, mask, reason_hash, amount, pending, job_seq, time) = p;
         match pick {
-            0 => Event::Approved(Approved { job_id, lot_hash, job_seq }),
+            0 => Event::Approved(Approved { job_id, by, lot_hash, job_seq }),
             1 => Event::Rejected(Rejected {
                 job_id,
+                by,
                 lot_hash,
                 mask,
                 reason_hash,
@@ -107,14 +167,20 @@ fn other_events() -> impl Strategy<Value = Event> {
                 job_seq,
             }),
             2 => Event::Lapsed(Lapsed { job_id, lot_hash, mask, amount, pending, job_seq }),
-            3 => Event::CloseRequested(CloseRequested { job_id, work_deadline: time, job_seq }),
+            3 => Event::CloseRequested(CloseRequested { job_id, by, work_deadline: time, job_seq }),
             _ => Event::Closed(Closed { job_id, job_seq }),
         }
     })
 }
 
 pub fn events() -> impl Strategy<Value = Event> {
-    prop_oneof![account_events(), opening_events(), paying_events(), other_events()]
+    prop_oneof![
+        account_events(),
+        consent_events(),
+        opening_events(),
+        paying_events(),
+        other_events()
+    ]
 }
 
 const ESCROW: Address = Address::repeat_byte(0xee);
@@ -176,10 +242,20 @@ proptest! {
             let named = after.account.is_zero() || event.accounts().contains(&after.account);
             prop_assert!(named);
         }
-        let own = matches!(event, Event::Deposited(_) | Event::Withdrawn(_) | Event::Burned(_));
-        prop_assert_eq!(event.job_id().is_none(), own);
+        let own = matches!(
+            event,
+            Event::Deposited(_)
+                | Event::Withdrawn(_)
+                | Event::Burned(_)
+                | Event::CreditIssued(_)
+                | Event::DelegateSet(_)
+                | Event::DelegateRevoked(_)
+        );
+        let of_offices = matches!(event, Event::CreditSettlerNamed(_) | Event::Paused(_));
+        prop_assert_eq!(event.job_id().is_none(), own || of_offices);
         prop_assert!(event.job_seq().is_none() || event.job_id().is_some());
-        prop_assert!(event.job_seq().is_some() || event.account_after().is_some());
+        let counted = event.job_seq().is_some() || event.account_after().is_some();
+        prop_assert_eq!(counted, !of_offices);
     }
 }
 

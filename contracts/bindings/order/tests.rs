@@ -77,6 +77,21 @@ proptest! {
 }
 
 #[test]
+fn payouts_hash_binds_node_amount_and_order() {
+    let (a, b) = (account(1), account(2));
+    let pay = |node, base: u64| Payout { node, amount: Amount::from(base) };
+    let given = payouts_hash(&[pay(a, 1), pay(b, 2)]);
+    for other in [
+        vec![pay(b, 2), pay(a, 1)],
+        vec![pay(a, 2), pay(b, 1)],
+        vec![pay(a, 1)],
+        vec![pay(a, 1), pay(b, 2), pay(b, 0)],
+    ] {
+        assert_ne!(payouts_hash(&other), given, "{other:?}");
+    }
+}
+
+#[test]
 fn every_field_of_an_order_is_in_its_id() {
     let domain = domain(1, escrow());
     let id = job_id(&good(), &domain);
@@ -137,6 +152,8 @@ fn json_is_snake_case_with_checksums_and_text_amounts() {
 fn bounds_hold_at_the_boundary() {
     accepts(|_| {});
     accepts(|o| o.units = MAX_UNITS);
+    // A job of calls, which needs no unit price.
+    accepts(|o| (o.units, o.max_unit_price) = (0, Amount::ZERO));
     accepts(|o| o.review_seconds = MAX_REVIEW_SECONDS);
     accepts(|o| o.claim_grace = MAX_CLAIM_GRACE);
     accepts(|o| o.open_by = NOW + 1);
@@ -146,9 +163,8 @@ fn bounds_hold_at_the_boundary() {
     accepts(|o| o.approver = o.payer);
 
     let out = |field, given, min, max| OrderProblem::OutOfBounds { field, given, min, max };
-    assert_eq!(problem(|o| o.units = 0), out("units", 0, 1, u64::from(MAX_UNITS)));
     let units = u64::from(MAX_UNITS) + 1;
-    assert_eq!(problem(|o| o.units = MAX_UNITS + 1), out("units", units, 1, units - 1));
+    assert_eq!(problem(|o| o.units = MAX_UNITS + 1), out("units", units, 0, units - 1));
     let (min, max) = (MIN_REVIEW_SECONDS, MAX_REVIEW_SECONDS);
     assert_eq!(problem(|o| o.review_seconds = 599), out("review_seconds", 599, min, max));
     assert_eq!(problem(|o| o.review_seconds = max + 1), out("review_seconds", max + 1, min, max));

@@ -25,6 +25,8 @@ proptest! {
         chain in 1u64..(1 << 50),
         mask in samples::word(),
         reason in samples::hash(),
+        cumulative in samples::amount(),
+        payouts in proptest::collection::vec(samples::payout(), 0..4),
     ) {
         let domain = domain(chain, escrow);
         let job = job_id(&order, &domain);
@@ -40,6 +42,15 @@ proptest! {
         prop_assert_eq!(wallet_digest(&json), signing_hash(&act, &domain));
         let act = CloseRequest { jobId: job };
         let json = close_request_typed_data(&act, &domain);
+        prop_assert_eq!(wallet_digest(&json), signing_hash(&act, &domain));
+        let act = Close { jobId: job };
+        let json = close_typed_data(&act, &domain);
+        prop_assert_eq!(wallet_digest(&json), signing_hash(&act, &domain));
+        let act = voucher(job, cumulative);
+        let json = voucher_typed_data(&act, &domain);
+        prop_assert_eq!(wallet_digest(&json), signing_hash(&act, &domain));
+        let act = redemption(job, cumulative, &payouts);
+        let json = redemption_typed_data(&act, &domain);
         prop_assert_eq!(wallet_digest(&json), signing_hash(&act, &domain));
     }
 
@@ -77,7 +88,11 @@ fn acts_with_equal_fields_have_different_digests() {
     let acceptance = signing_hash(&Acceptance { jobId: job, lotsHash: lots }, &domain);
     let approval = signing_hash(&Approval { jobId: job, lotsHash: lots }, &domain);
     assert_ne!(acceptance, approval);
-    assert_ne!(signing_hash(&CloseRequest { jobId: job }, &domain), job);
+    let asked = signing_hash(&CloseRequest { jobId: job }, &domain);
+    assert_ne!(asked, job);
+    // Asking for the end is no consent to an end at once.
+    let agreed = signing_hash(&Close { jobId: job }, &domain);
+    assert!(agreed != asked && agreed != job);
 }
 
 #[test]

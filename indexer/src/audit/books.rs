@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use contracts::{Amount, AmountError};
 use serde::Serialize;
-use store::entries::{job_book, wallet_book};
+use store::entries::{credit_book, job_book, wallet_book};
 use store::{Reader, entries_of};
 
 use super::storage::Held;
@@ -52,11 +52,12 @@ pub(super) fn check(books: &[Book], held: &Held, found: &mut Findings) -> Result
     let side = |pick: fn(&Book) -> Amount| {
         books.iter().try_fold(Amount::ZERO, |sum, book| sum.checked_add(pick(book)))
     };
-    let (debits, credits) = (side(|book| book.debits)?, side(|book| book.credits)?);
-    found.same(&place("all books"), "debits and credits", debits, credits);
+    let (out, into) = (side(|book| book.debits)?, side(|book| book.credits)?);
+    found.same(&place("all books"), "debits and credits", out, into);
     let wallets = held.wallets.iter().map(|(account, free)| (wallet_book(*account), *free));
+    let credits = held.credits.iter().map(|(account, credit)| (credit_book(*account), *credit));
     let jobs = held.in_jobs.iter().map(|(job_id, left)| (job_book(*job_id), *left));
-    let mut expected: BTreeMap<String, Amount> = wallets.chain(jobs).collect();
+    let mut expected: BTreeMap<String, Amount> = wallets.chain(credits).chain(jobs).collect();
     for Book { book, debits, credits } in books {
         if book == "outside" {
             let holds = debits.checked_sub(*credits)?;

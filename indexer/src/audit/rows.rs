@@ -68,6 +68,15 @@ fn tables(expected: &Step, stored: &Step, found: &mut Findings) {
         keyed(&step.lot_states, |l| (Some((l.block, l.log_index)), format!("lot {}", l.lot_hash)))
     };
     table("lot_states", lot_states(expected), lot_states(stored), found);
+    let delegates = |step: &Step| {
+        keyed(&step.delegates, |d| {
+            (Some((d.block, d.log_index)), format!("delegate {} of {}", d.agent, d.payer))
+        })
+    };
+    table("delegate_states", delegates(expected), delegates(stored), found);
+    let offices =
+        |step: &Step| keyed(&step.offices, |o| (Some((o.block, o.log_index)), "offices".into()));
+    table("office_states", offices(expected), offices(stored), found);
 }
 
 fn keyed<T: Serialize>(rows: &[T], key: impl Fn(&T) -> (Option<(u64, u64)>, String)) -> Rows {
@@ -109,7 +118,15 @@ fn lot_fields(row: &EventRow) -> Option<Columns> {
         | contracts::Event::Lapsed(_)
         | contracts::Event::CloseRequested(_)
         | contracts::Event::Closed(_)
-        | contracts::Event::Returned(_) => None,
+        | contracts::Event::Returned(_)
+        | contracts::Event::CreditIssued(_)
+        | contracts::Event::DelegateSet(_)
+        | contracts::Event::DelegateRevoked(_)
+        | contracts::Event::DelegateSpent(_)
+        | contracts::Event::CreditSettlerNamed(_)
+        | contracts::Event::Paused(_)
+        | contracts::Event::Redeemed(_)
+        | contracts::Event::CreditReturned(_) => None,
     }
 }
 
@@ -118,7 +135,9 @@ fn rename(fields: Columns) -> Columns {
     let column = |field: String| match field.as_str() {
         "event" => "kind".into(),
         "pulled" => "amount".into(),
-        "window_end" | "work_deadline" => "at".into(),
+        "credit_spent" => "spent".into(),
+        "by" => "counterparty".into(),
+        "window_end" | "work_deadline" | "expiry" | "until" => "at".into(),
         "reason_hash" | "key" => "hash".into(),
         _ => field,
     };

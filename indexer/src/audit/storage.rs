@@ -6,7 +6,10 @@ use alloy::primitives::{Address, B256, U256};
 use alloy::sol_types::SolCall;
 use contracts::{Amount, JobId, RenderEscrow};
 use futures::{StreamExt, TryStreamExt};
-use store::{AccountState, Escrow, JobOrder, JobState, LotRow, LotState, LotStatus, Reader};
+use store::{
+    AccountState, DelegateState, Escrow, JobOrder, JobState, LotRow, LotState, LotStatus,
+    OfficeState, Reader,
+};
 
 use super::{AuditError, Findings, Place};
 use crate::chain::{Chain, ChainError};
@@ -23,6 +26,7 @@ pub(super) struct Held {
     pub token_balance: Amount,
     pub liabilities: Amount,
     pub wallets: BTreeMap<Address, Amount>,
+    pub credits: BTreeMap<Address, Amount>,
     pub in_jobs: BTreeMap<JobId, Amount>,
 }
 
@@ -46,7 +50,7 @@ impl<C: Chain> At<'_, C> {
     }
 }
 
-/// Compares every account, job, lot and word of units; the contract is asked, at one block.
+/// Compares every account, job, lot, word of units, delegate and the offices; the contract is asked, at one block.
 pub(super) async fn compare<C: Chain>(
     chain: &C,
     replayed: &Reader,
@@ -61,6 +65,8 @@ pub(super) async fn compare<C: Chain>(
     compare_jobs(&at, &jobs, found).await?;
     compare_lots(&at, &lots, found).await?;
     compare_units(&at, &lots, found).await?;
+    compare_delegates(&at, &replayed.delegates().await?, found).await?;
+    compare_offices(&at, replayed.offices().await?, found).await?;
 
     let mut liabilities = Amount::ZERO;
     let mut in_jobs = BTreeMap::new();
@@ -70,7 +76,7 @@ pub(super) async fn compare<C: Chain>(
         in_jobs.insert(job.job_id, left);
     }
     for account in &accounts {
-        liabilities = liabilities.checked_add(account.free)?;
+        liabilities = liabilities.checked_add(account.free)?.checked_add(account.credit)?;
     }
     let balance = at.ask(escrow.token, Token::balanceOfCall { owner: escrow.address }).await?;
     let token_balance = Amount::try_from(balance)?;
@@ -80,9 +86,10 @@ pub(super) async fn compare<C: Chain>(
         found.add(&place, "balanceOf", expected, token_balance.to_string());
     }
     let wallets = accounts.iter().map(|a| (a.account, a.free)).collect();
+    let credits = accounts.iter().map(|a| (a.account, a.credit)).collect();
     let count = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
     let (accounts, jobs, lots) = (count(accounts.len()), count(jobs.len()), count(lots.len()));
-    Ok(Held { accounts, jobs, lots, token_balance, liabilities, wallets, in_jobs })
+    Ok(Held { accounts, jobs, lots, token_balance, liabilities, wallets, credits, in_jobs })
 }
 
 fn place(row: String, block: u64, log_index: u64) -> Place {
@@ -102,6 +109,7 @@ async fn compare_accounts<C: Chain>(
     for (state, answer) in accounts.iter().zip(answers) {
         let place = place(format!("account {}", state.account), state.block, state.log_index);
         found.same(&place, "free", Amount::from(answer.free), state.free);
+        found.same(&place, "credit", Amount::from(answer.credit), state.credit);
         found.same(&place, "seq", answer.seq, state.seq);
     }
     Ok(())
@@ -128,6 +136,7 @@ async fn compare_jobs<C: Chain>(
         let asked = if state.close_requested { state.work_deadline } else { 0 };
         let chain: i64 = answer.closeRequestedAt.saturating_to();
         found.same(&place, "closeRequestedAt", chain, asked);
+        found.same(&place, "creditShare", Amount::from(answer.creditShare), state.credit_share);
     }
     Ok(())
 }
@@ -187,5 +196,47 @@ async fn compare_units<C: Chain>(
         let place = Place::new("contract storage", format!("job {job_id} word {word}"));
         found.same(&place, "takenUnits", answer, *units);
     }
+    Ok(())
+}
+
+/// A revoked delegate must be gone, as the fold has it: all zero.
+async fn compare_delegates<C: Chain>(
+    at: &At<'_, C>,
+    delegates: &[DelegateState],
+    found: &mut Findings,
+) -> Result<(), AuditError> {
+    let answers: Vec<_> = futures::stream::iter(delegates)
+        .map(|d| at.view(RenderEscrow::delegateCall { payer: d.payer, agent: d.agent }))
+        .buffered(CALLS_AT_ONCE)
+        .try_collect()
+        .await?;
+    for (state, answer) in delegates.iter().zip(answers) {
+        let row = format!("delegate {} of {}", state.agent, state.payer);
+        let place = place(row, state.block, state.log_index);
+        found.same(&place, "settler", answer.settler, state.settler);
+        found.same(&place, "allowance", Amount::from(answer.allowance), state.allowance);
+        found.same(&place, "maxPerJob", Amount::from(answer.maxPerJob), state.max_per_job);
+        let chain: i64 = answer.expiry.saturating_to();
+        found.same(&place, "expiry", chain, state.expiry);
+    }
+    Ok(())
+}
+
+async fn compare_offices<C: Chain>(
+    at: &At<'_, C>,
+    offices: Option<OfficeState>,
+    found: &mut Findings,
+) -> Result<(), AuditError> {
+    let answer = at.view(RenderEscrow::officesCall {}).await?;
+    let log = offices.as_ref().map(|state| (state.block, state.log_index));
+    let place = Place { log, ..Place::new("contract storage", "offices".to_owned()) };
+    // Before their first event all is zero.
+    let (settler, until, seq) =
+        offices.map_or((Address::ZERO, 0, 0), |o| (o.credit_settler, o.paused_until, o.seq));
+    found.same(&place, "creditSettler", answer.creditSettler, settler);
+    let chain: i64 = answer.pausedUntil.saturating_to();
+    found.same(&place, "pausedUntil", chain, until);
+    let chain: u64 = answer.seq.saturating_to();
+    found.same(&place, "seq", chain, seq);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! pure: the events of lots in the fold: released, committed, approved, rejected, settled, lapsed.
+//! pure: payments in the fold: lots released, committed, approved, rejected, settled, lapsed; calls.
 
 use super::*;
 
@@ -18,8 +18,9 @@ impl Ledger {
         at.same("sealed", e.lot.is_sealed(), false)?;
         let lot = self.new_lot(at, terms, e.lot_hash, e.node, &e.lot)?;
         let Released { amount, fee, burn, released, .. } = *e;
+        check_amount(at, &e.lot, e.lot.mask, amount)?;
         let payment = Payment { mask: e.lot.mask, amount, fee, burn, released };
-        let owed = self.pay(at, terms, &mut job, &e.lot, &payment)?;
+        let owed = self.pay(at, terms, &mut job, &payment)?;
         let state = LotState {
             lot_hash: e.lot_hash,
             block: at.0.block,
@@ -32,7 +33,20 @@ impl Ledger {
         };
         let account = self.credit_net(at, &payment)?;
         let (lot, job, lot_state) = (Some(lot), Some(job), Some(state));
-        Ok(Change { order: None, lot, account, job, lot_state, owed })
+        Ok(Change { lot, account, job, lot_state, owed, ..Change::default() })
+    }
+
+    /// One payout of a redemption, for calls of a job without units.
+    pub(super) fn redeemed(&self, at: At<'_>, e: &Redeemed) -> Folded<Change> {
+        let (terms, mut job) = self.next_job(at, e.job_id)?;
+        at.same("closed", job.closed, false)?;
+        at.same("units of a job of calls", terms.units, 0)?;
+        at.some("payout", e.amount)?;
+        let Redeemed { amount, fee, burn, released, .. } = *e;
+        let payment = Payment { mask: U256::ZERO, amount, fee, burn, released };
+        let owed = self.pay(at, terms, &mut job, &payment)?;
+        let account = self.credit_net(at, &payment)?;
+        Ok(Change { account, job: Some(job), owed, ..Change::default() })
     }
 
     pub(super) fn committed(&self, at: At<'_>, e: &Committed) -> Folded<Change> {
@@ -90,7 +104,7 @@ impl Ledger {
         unreserve(at, &mut job, lot, e.mask, e.amount, e.pending)?;
         let Settled { mask, amount, fee, burn, released, .. } = *e;
         let payment = Payment { mask, amount, fee, burn, released };
-        let owed = self.pay(at, terms, &mut job, lot, &payment)?;
+        let owed = self.pay(at, terms, &mut job, &payment)?;
         state.status = LotStatus::Settled;
         state.paid = e.mask;
         state.lot_key = lot.is_sealed().then_some(e.key);
@@ -128,6 +142,9 @@ impl Ledger {
             let most = format!("at most {}", terms.max_unit_price);
             return Err(at.wrong("unit price", lot.unit_price, most));
         }
+        if lot.mask.is_zero() {
+            return Err(at.wrong("units of the lot", "none", "at least one"));
+        }
         let outside = lot.mask & !units::word_bits(lot.word, terms.units);
         at.same("units beyond the order's", outside, U256::ZERO)?;
         Ok(LotRow { lot_hash, job_id, block: at.0.block, lot: lot.clone() })
@@ -157,11 +174,9 @@ impl Ledger {
         at: At<'_>,
         terms: &Order,
         job: &mut JobState,
-        lot: &Lot,
         payment: &Payment,
     ) -> Folded<Option<(JobId, Owed)>> {
         let Payment { mask, amount, fee, burn, released } = *payment;
-        check_amount(at, lot, mask, amount)?;
         at.same("fee", fee, at.sum("fee", amount.share(terms.fee_bps))?)?;
         at.same("burn share", burn, at.sum("burn share", amount.share(terms.burn_bps))?)?;
         job.released = at.sum("money released", job.released.checked_add(amount))?;

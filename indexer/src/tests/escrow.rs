@@ -12,6 +12,7 @@ use proptest::prelude::*;
 pub const CHAIN_ID: u64 = 31_337;
 pub const ESCROW: Address = Address::repeat_byte(0xe5);
 const UNITS: u32 = 300;
+const SETTLER: Address = Address::repeat_byte(0x5e);
 const REVIEW: u64 = 600;
 
 /// One random call: which one, on what, how much.
@@ -28,6 +29,7 @@ pub fn domain() -> Eip712Domain {
 #[derive(Clone, Default)]
 struct Wallet {
     free: u128,
+    credit: u128,
     seq: u64,
 }
 
@@ -40,6 +42,7 @@ struct Job {
     funded: u128,
     released: u128,
     pending: u128,
+    credit_share: u128,
     seq: u32,
     closed: bool,
     taken: BTreeMap<u32, U256>,
@@ -63,6 +66,8 @@ pub struct Escrow {
     wallets: BTreeMap<Address, Wallet>,
     jobs: Vec<Job>,
     lots: Vec<Proposal>,
+    delegates: BTreeMap<(Address, Address), Bounds>,
+    offices: Offices,
     salt: u64,
 }
 
@@ -78,10 +83,11 @@ impl Escrow {
     /// The events of one call, in a block of time `now`; none when it would revert.
     pub fn call(&mut self, (call, pick, base): Call, now: i64) -> Vec<Event> {
         let now = u64::try_from(now).unwrap();
-        match call % 16 {
+        match call % 24 {
+            0 | 1 | 3 | 4 | 5 | 16 | 20 | 23 if now < self.offices.paused_until => vec![],
             0 | 1 => self.deposit(wallet(pick), u128::from(base)),
             2 => self.withdraw(wallet(pick), u128::from(base)),
-            3 | 4 => self.open(pick, u128::from(base)),
+            3 | 4 => self.open(pick, u128::from(base), UNITS, None),
             5 => self.top_up(pick, u128::from(base)),
             6 => self.release(pick, base),
             7 | 8 => self.commit(pick, base, now),
@@ -90,7 +96,15 @@ impl Escrow {
             11 | 12 => self.settle(pick),
             13 => self.lapse(pick),
             14 => self.request_close(pick, now),
-            _ => self.close_or_burn(pick),
+            15 => self.close_or_burn(pick),
+            16 => self.issue_credit(wallet(pick), u128::from(base) * 20),
+            17 => self.name_settler(pick),
+            18 => self.set_delegate(pick, base, now),
+            19 => self.revoke_delegate(pick),
+            20 => self.open_by_delegate(pick, u128::from(base), now),
+            21 => self.redeem(pick, u128::from(base)),
+            22 => self.pause_or_end(pick, now),
+            _ => self.open(pick, u128::from(base), 0, None),
         }
     }
 
@@ -120,19 +134,20 @@ impl Escrow {
         vec![Event::Withdrawn(Withdrawn { account, to, amount: amount(base), free, seq })]
     }
 
-    fn open(&mut self, pick: u32, base: u128) -> Vec<Event> {
+    /// By the payer's own call, or by the word of a delegate of it.
+    fn open(&mut self, pick: u32, base: u128, units: u32, delegate: Option<Address>) -> Vec<Event> {
         self.salt += 1;
         let payer = wallet(pick);
         let cap = base * 50;
         let order = Order {
             payer,
-            refund_to: wallet(pick >> 2),
+            refund_to: if delegate.is_some() { payer } else { wallet(pick >> 2) },
             approver: Address::ZERO,
-            settler: Address::repeat_byte(0x5e),
+            settler: SETTLER,
             fee_receiver: Address::repeat_byte(0xfe),
             cap: amount(cap),
             max_unit_price: amount(1_000_000),
-            units: UNITS,
+            units,
             open_by: 2_000_000_000,
             work_deadline: 2_000_000_000,
             review_seconds: REVIEW,
@@ -144,23 +159,38 @@ impl Escrow {
             salt: B256::from(U256::from(self.salt)),
         };
         let id = order::job_id(&order, &domain());
-        let free = self.wallets.get(&payer).map_or(0, |w| w.free);
-        let pulled = cap.saturating_sub(free);
-        let Some((free, seq)) = self.debit(payer, cap - pulled) else { return vec![] };
+        let Wallet { free, credit, .. } = self.wallets.get(&payer).cloned().unwrap_or_default();
+        let spent = if self.offices.credit_settler == SETTLER { credit.min(cap) } else { 0 };
+        let lacks = (cap - spent).saturating_sub(free);
+        let pulled = if delegate.is_some() { 0 } else { lacks };
+        let Some((free, seq)) = self.debit(payer, cap - spent - pulled) else { return vec![] };
+        let wallet = self.wallets.entry(payer).or_default();
+        wallet.credit -= spent;
+        let credit = amount(wallet.credit);
         self.jobs.push(Job {
             id,
             order: order.clone(),
             funded: cap,
             released: 0,
             pending: 0,
+            credit_share: spent,
             seq: 1,
             closed: false,
             asked_at: 0,
             units_paid: 0,
             taken: BTreeMap::new(),
         });
-        let (job_id, funder, pulled) = (id, payer, amount(pulled));
-        vec![Event::Opened(Box::new(Opened { job_id, payer, funder, order, pulled, free, seq }))]
+        vec![Event::Opened(Box::new(Opened {
+            job_id: id,
+            payer,
+            funder: payer,
+            order,
+            credit_spent: amount(spent),
+            pulled: amount(pulled),
+            free,
+            credit,
+            seq,
+        }))]
     }
 
     fn pick_job(&self, pick: u32) -> Option<usize> {
@@ -194,7 +224,7 @@ impl Escrow {
         let word = pick % 2;
         let taken = job.taken.entry(word).or_default();
         let wish = U256::from(base) | (U256::from(pick) << (base % 200));
-        let mask = wish & units::word_bits(word, UNITS) & !*taken;
+        let mask = wish & units::word_bits(word, job.order.units) & !*taken;
         let price = u128::from(base % 1_000);
         let sum = u128::from(units::count(mask)) * price;
         let open = !job.closed && !mask.is_zero();
@@ -301,7 +331,8 @@ impl Escrow {
         let job = &mut self.jobs[self.lots[i].job];
         job.seq += 1;
         let (job_id, lot_hash, job_seq) = (job.id, self.lots[i].hash, job.seq);
-        vec![Event::Approved(Approved { job_id, lot_hash, job_seq })]
+        let by = job.order.payer;
+        vec![Event::Approved(Approved { job_id, by, lot_hash, job_seq })]
     }
 
     /// Gives units back to the job; what they cost, and the job's pending money after it.
@@ -317,6 +348,11 @@ impl Escrow {
 
     fn return_if_closed(&mut self, at: usize, sum: Amount, events: &mut Vec<Event>) {
         if !self.jobs[at].closed || sum.is_zero() {
+            return;
+        }
+        let of_credit = self.return_credit(at, events);
+        let sum = amount(sum.base() - of_credit);
+        if sum.is_zero() {
             return;
         }
         let account = self.jobs[at].order.refund_to;
@@ -353,6 +389,7 @@ impl Escrow {
         let reason_hash = B256::repeat_byte(9);
         let mut events = vec![Event::Rejected(Rejected {
             job_id,
+            by: self.jobs[at].order.payer,
             lot_hash,
             mask,
             reason_hash,
@@ -418,8 +455,8 @@ impl Escrow {
         }
         job.asked_at = now;
         job.seq += 1;
-        let (job_id, work_deadline, job_seq) = (job.id, now, job.seq);
-        vec![Event::CloseRequested(CloseRequested { job_id, work_deadline, job_seq })]
+        let (job_id, by, work_deadline, job_seq) = (job.id, job.order.payer, now, job.seq);
+        vec![Event::CloseRequested(CloseRequested { job_id, by, work_deadline, job_seq })]
     }
 
     fn close_or_burn(&mut self, pick: u32) -> Vec<Event> {
@@ -441,5 +478,7 @@ impl Escrow {
     }
 }
 
+mod roles;
 mod views;
+use roles::{Bounds, Offices};
 pub use views::TOKEN;

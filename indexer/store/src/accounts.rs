@@ -1,4 +1,4 @@
-//! Account snapshots: an account's free balance after each event that moved it.
+//! Account snapshots: an account's free balance and credit after each event that it counts.
 
 use alloy::primitives::Address;
 use contracts::Amount;
@@ -15,20 +15,21 @@ pub struct AccountState {
     pub block: u64,
     pub log_index: u64,
     pub free: Amount,
+    pub credit: Amount,
     pub seq: u64,
 }
 
 impl Reader {
     /// The account now; None when no event has named it as its account.
     pub async fn account(&self, account: Address) -> Result<Option<AccountState>> {
-        let sql = "SELECT account, block, log_index, free, seq FROM account_states \
+        let sql = "SELECT account, block, log_index, free, credit, seq FROM account_states \
                    WHERE account = $1 ORDER BY block DESC, log_index DESC LIMIT 1";
         self.pool.one(sql, values![account]).await?.as_ref().map(account_from).transpose()
     }
 
     /// Every account now, by address.
     pub async fn accounts(&self) -> Result<Vec<AccountState>> {
-        let sql = "SELECT account, block, log_index, free, seq FROM account_states s \
+        let sql = "SELECT account, block, log_index, free, credit, seq FROM account_states s \
                    WHERE (s.block, s.log_index) = (SELECT n.block, n.log_index \
                    FROM account_states n WHERE n.account = s.account \
                    ORDER BY n.block DESC, n.log_index DESC LIMIT 1) ORDER BY account";
@@ -37,10 +38,10 @@ impl Reader {
 }
 
 pub(crate) const INSERT_ACCOUNTS: &str =
-    "INSERT INTO account_states (account, block, log_index, free, seq) VALUES";
+    "INSERT INTO account_states (account, block, log_index, free, credit, seq) VALUES";
 
 pub(crate) fn account_values(state: &AccountState) -> Vec<Value> {
-    values![state.account, state.block, state.log_index, state.free, state.seq]
+    values![state.account, state.block, state.log_index, state.free, state.credit, state.seq]
 }
 
 pub(crate) fn account_from(row: &Row) -> Result<AccountState> {
@@ -49,6 +50,7 @@ pub(crate) fn account_from(row: &Row) -> Result<AccountState> {
         block: row.get("block")?,
         log_index: row.get("log_index")?,
         free: row.get("free")?,
+        credit: row.get("credit")?,
         seq: row.get("seq")?,
     })
 }

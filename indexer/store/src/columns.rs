@@ -1,14 +1,15 @@
 //! pure: an event as the columns of its row and back, without loss.
 
 use alloy::primitives::{Address, B256, U256};
-use contracts::event::{
-    Approved, BurnCredited, Burned, CloseRequested, Closed, Committed, Deposited, Event,
-    FeeCredited, Lapsed, Opened, Rejected, Released, Returned, Settled, ToppedUp, Withdrawn,
-};
+use contracts::event::Event;
 use contracts::{Amount, Lot, Order};
 
-/// The columns of `events` that depend on the kind. `account`, `free` and `seq` are always those
-/// of the one account whose balance the event moves; `counterparty` is the other one it names.
+mod read;
+pub(crate) use read::event_of;
+
+/// The columns of `events` that depend on the kind. `account`, `free`, `credit` and `seq` are those
+/// of the one account that counts the event, but an office's event has its own `seq` there.
+/// `counterparty` is the other one it names, `party` a third.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Columns {
     pub kind: String,
@@ -29,6 +30,11 @@ pub(crate) struct Columns {
     pub at: Option<u64>,
     pub approved: Option<bool>,
     pub hash: Option<B256>,
+    pub credit: Option<Amount>,
+    pub spent: Option<Amount>,
+    pub allowance: Option<Amount>,
+    pub max_per_job: Option<Amount>,
+    pub party: Option<Address>,
 }
 
 pub(crate) fn columns_of(event: &Event) -> Columns {
@@ -37,7 +43,8 @@ pub(crate) fn columns_of(event: &Event) -> Columns {
         kind: kind_of(event).to_owned(),
         job_id: event.job_id(),
         account: after.map(|a| a.account),
-        free: after.map(|a| a.free),
+        free: after.and_then(|a| a.free),
+        credit: after.and_then(|a| a.credit),
         seq: after.map(|a| a.seq),
         job_seq: event.job_seq(),
         ..Columns::default()
@@ -50,7 +57,18 @@ pub(crate) fn columns_of(event: &Event) -> Columns {
         Event::FeeCredited(e) => Columns { amount: Some(e.amount), ..all },
         Event::BurnCredited(e) => Columns { amount: Some(e.amount), ..all },
         Event::Burned(e) => Columns { amount: Some(e.amount), ..all },
-        Event::Opened(e) => Columns { counterparty: Some(e.payer), amount: Some(e.pulled), ..all },
+        Event::CreditIssued(e) => Columns { amount: Some(e.amount), ..all },
+        Event::DelegateSet(_)
+        | Event::DelegateRevoked(_)
+        | Event::DelegateSpent(_)
+        | Event::CreditSettlerNamed(_)
+        | Event::Paused(_) => consent_columns(event, all),
+        Event::Opened(e) => Columns {
+            counterparty: Some(e.payer),
+            spent: Some(e.credit_spent),
+            amount: Some(e.pulled),
+            ..all
+        },
         Event::ToppedUp(e) => Columns { amount: Some(e.amount), funded: Some(e.funded), ..all },
         Event::Released(e) => Columns {
             lot_hash: Some(e.lot_hash),
@@ -69,8 +87,11 @@ pub(crate) fn columns_of(event: &Event) -> Columns {
             pending: Some(e.pending),
             ..all
         },
-        Event::Approved(e) => Columns { lot_hash: Some(e.lot_hash), ..all },
+        Event::Approved(e) => {
+            Columns { counterparty: Some(e.by), lot_hash: Some(e.lot_hash), ..all }
+        }
         Event::Rejected(e) => Columns {
+            counterparty: Some(e.by),
             lot_hash: Some(e.lot_hash),
             mask: Some(e.mask),
             hash: Some(e.reason_hash),
@@ -96,9 +117,48 @@ pub(crate) fn columns_of(event: &Event) -> Columns {
             pending: Some(e.pending),
             ..all
         },
-        Event::CloseRequested(e) => Columns { at: Some(e.work_deadline), ..all },
+        Event::Redeemed(e) => Columns {
+            amount: Some(e.amount),
+            fee: Some(e.fee),
+            burn: Some(e.burn),
+            released: Some(e.released),
+            ..all
+        },
+        Event::CloseRequested(e) => {
+            Columns { counterparty: Some(e.by), at: Some(e.work_deadline), ..all }
+        }
         Event::Closed(_) => all,
         Event::Returned(e) => Columns { amount: Some(e.amount), funded: Some(e.funded), ..all },
+        Event::CreditReturned(e) => {
+            Columns { amount: Some(e.amount), funded: Some(e.funded), ..all }
+        }
+    }
+}
+
+/// Delegates and offices; other events have nothing more.
+fn consent_columns(event: &Event, all: Columns) -> Columns {
+    match event {
+        Event::DelegateSet(e) => Columns {
+            counterparty: Some(e.agent),
+            party: Some(e.settler),
+            allowance: Some(e.allowance),
+            max_per_job: Some(e.max_per_job),
+            at: Some(e.expiry),
+            ..all
+        },
+        Event::DelegateRevoked(e) => Columns { counterparty: Some(e.agent), ..all },
+        Event::DelegateSpent(e) => Columns {
+            counterparty: Some(e.agent),
+            party: Some(e.payer),
+            amount: Some(e.amount),
+            allowance: Some(e.allowance),
+            ..all
+        },
+        Event::CreditSettlerNamed(e) => {
+            Columns { counterparty: Some(e.settler), seq: Some(e.seq), ..all }
+        }
+        Event::Paused(e) => Columns { at: Some(e.until), seq: Some(e.seq), ..all },
+        _ => all,
     }
 }
 
@@ -109,7 +169,13 @@ fn kind_of(event: &Event) -> &'static str {
         Event::FeeCredited(_) => "fee_credited",
         Event::BurnCredited(_) => "burn_credited",
         Event::Burned(_) => "burned",
+        Event::CreditIssued(_) => "credit_issued",
+        Event::DelegateSet(_) => "delegate_set",
+        Event::DelegateRevoked(_) => "delegate_revoked",
+        Event::CreditSettlerNamed(_) => "credit_settler_named",
+        Event::Paused(_) => "paused",
         Event::Opened(_) => "opened",
+        Event::DelegateSpent(_) => "delegate_spent",
         Event::ToppedUp(_) => "topped_up",
         Event::Released(_) => "released",
         Event::Committed(_) => "committed",
@@ -117,178 +183,12 @@ fn kind_of(event: &Event) -> &'static str {
         Event::Rejected(_) => "rejected",
         Event::Settled(_) => "settled",
         Event::Lapsed(_) => "lapsed",
+        Event::Redeemed(_) => "redeemed",
         Event::CloseRequested(_) => "close_requested",
         Event::Closed(_) => "closed",
         Event::Returned(_) => "returned",
+        Event::CreditReturned(_) => "credit_returned",
     }
-}
-
-/// A column that the event's kind must have, or which one is missing.
-fn need<T>(value: Option<T>, column: &'static str) -> Result<T, String> {
-    value.ok_or_else(|| format!("no {column}"))
-}
-
-/// The event of a row. `order` is that of the job, needed by an opened event; `lot` that of the
-/// lot hash, needed by released and committed. Also refuses columns the kind does not have.
-pub(crate) fn event_of(
-    columns: &Columns,
-    order: Option<Order>,
-    lot: Option<Lot>,
-) -> Result<Event, String> {
-    let event = match columns.kind.as_str() {
-        "opened" => opened(columns, need(order, "order in job_orders")?)?,
-        "released" => released(columns, need(lot, "lot in lots")?)?,
-        "committed" => committed(columns, need(lot, "lot in lots")?)?,
-        "deposited" | "withdrawn" | "fee_credited" | "burn_credited" | "burned" => {
-            account_event(columns)?
-        }
-        _ => job_event(columns)?,
-    };
-    let again = columns_of(&event);
-    if again != *columns {
-        return Err(format!("a {} event in other columns than its own", columns.kind));
-    }
-    Ok(event)
-}
-
-fn account_event(c: &Columns) -> Result<Event, String> {
-    let amount = need(c.amount, "amount")?;
-    let free = need(c.free, "free")?;
-    let seq = need(c.seq, "seq")?;
-    let account = need(c.account, "account")?;
-    Ok(match c.kind.as_str() {
-        "deposited" => {
-            let from = need(c.counterparty, "counterparty")?;
-            Event::Deposited(Deposited { account, from, amount, free, seq })
-        }
-        "withdrawn" => {
-            let to = need(c.counterparty, "counterparty")?;
-            Event::Withdrawn(Withdrawn { account, to, amount, free, seq })
-        }
-        "fee_credited" => {
-            let job_id = need(c.job_id, "job_id")?;
-            Event::FeeCredited(FeeCredited { job_id, account, amount, free, seq })
-        }
-        "burn_credited" => {
-            let job_id = need(c.job_id, "job_id")?;
-            Event::BurnCredited(BurnCredited { job_id, amount, free, seq })
-        }
-        "burned" => Event::Burned(Burned { amount, free, seq }),
-        other => return Err(format!("`{other}` is no kind of event")),
-    })
-}
-
-fn opened(c: &Columns, order: Order) -> Result<Event, String> {
-    Ok(Event::Opened(Box::new(Opened {
-        job_id: need(c.job_id, "job_id")?,
-        payer: need(c.counterparty, "counterparty")?,
-        funder: need(c.account, "account")?,
-        order,
-        pulled: need(c.amount, "amount")?,
-        free: need(c.free, "free")?,
-        seq: need(c.seq, "seq")?,
-    })))
-}
-
-fn released(c: &Columns, lot: Lot) -> Result<Event, String> {
-    Ok(Event::Released(Released {
-        job_id: need(c.job_id, "job_id")?,
-        node: need(c.account, "account")?,
-        lot_hash: need(c.lot_hash, "lot_hash")?,
-        lot,
-        amount: need(c.amount, "amount")?,
-        fee: need(c.fee, "fee")?,
-        burn: need(c.burn, "burn")?,
-        released: need(c.released, "released")?,
-        job_seq: need(c.job_seq, "job_seq")?,
-        free: need(c.free, "free")?,
-        seq: need(c.seq, "seq")?,
-    }))
-}
-
-fn committed(c: &Columns, lot: Lot) -> Result<Event, String> {
-    Ok(Event::Committed(Committed {
-        job_id: need(c.job_id, "job_id")?,
-        node: need(c.counterparty, "counterparty")?,
-        lot_hash: need(c.lot_hash, "lot_hash")?,
-        lot,
-        amount: need(c.amount, "amount")?,
-        window_end: need(c.at, "at")?,
-        approved: need(c.approved, "approved")?,
-        pending: need(c.pending, "pending")?,
-        job_seq: need(c.job_seq, "job_seq")?,
-    }))
-}
-
-fn job_event(c: &Columns) -> Result<Event, String> {
-    let job_id = need(c.job_id, "job_id")?;
-    let job_seq = need(c.job_seq, "job_seq")?;
-    Ok(match c.kind.as_str() {
-        "topped_up" => Event::ToppedUp(ToppedUp {
-            job_id,
-            from: need(c.account, "account")?,
-            amount: need(c.amount, "amount")?,
-            funded: need(c.funded, "funded")?,
-            job_seq,
-            free: need(c.free, "free")?,
-            seq: need(c.seq, "seq")?,
-        }),
-        "approved" => {
-            let lot_hash = need(c.lot_hash, "lot_hash")?;
-            Event::Approved(Approved { job_id, lot_hash, job_seq })
-        }
-        "rejected" => Event::Rejected(Rejected {
-            job_id,
-            lot_hash: need(c.lot_hash, "lot_hash")?,
-            mask: need(c.mask, "mask")?,
-            reason_hash: need(c.hash, "hash")?,
-            amount: need(c.amount, "amount")?,
-            pending: need(c.pending, "pending")?,
-            job_seq,
-        }),
-        "settled" => Event::Settled(settled(c)?),
-        "lapsed" => Event::Lapsed(Lapsed {
-            job_id,
-            lot_hash: need(c.lot_hash, "lot_hash")?,
-            mask: need(c.mask, "mask")?,
-            amount: need(c.amount, "amount")?,
-            pending: need(c.pending, "pending")?,
-            job_seq,
-        }),
-        "close_requested" => {
-            let work_deadline = need(c.at, "at")?;
-            Event::CloseRequested(CloseRequested { job_id, work_deadline, job_seq })
-        }
-        "closed" => Event::Closed(Closed { job_id, job_seq }),
-        "returned" => Event::Returned(Returned {
-            job_id,
-            account: need(c.account, "account")?,
-            amount: need(c.amount, "amount")?,
-            funded: need(c.funded, "funded")?,
-            job_seq,
-            free: need(c.free, "free")?,
-            seq: need(c.seq, "seq")?,
-        }),
-        other => return Err(format!("`{other}` is no kind of event")),
-    })
-}
-
-fn settled(c: &Columns) -> Result<Settled, String> {
-    Ok(Settled {
-        job_id: need(c.job_id, "job_id")?,
-        node: need(c.account, "account")?,
-        lot_hash: need(c.lot_hash, "lot_hash")?,
-        key: need(c.hash, "hash")?,
-        mask: need(c.mask, "mask")?,
-        amount: need(c.amount, "amount")?,
-        fee: need(c.fee, "fee")?,
-        burn: need(c.burn, "burn")?,
-        released: need(c.released, "released")?,
-        pending: need(c.pending, "pending")?,
-        job_seq: need(c.job_seq, "job_seq")?,
-        free: need(c.free, "free")?,
-        seq: need(c.seq, "seq")?,
-    })
 }
 
 #[cfg(test)]

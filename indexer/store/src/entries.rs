@@ -11,7 +11,7 @@ use crate::events::EventRow;
 
 /// One leg of an event. A debit takes `amount` out of `book`, a credit puts it in.
 ///
-/// Books: `wallet:0x..` an account's free balance; `job:0x..` what a job holds, pending money
+/// Books: `wallet:0x..` an account's free balance; `credit:0x..` its credit; `job:0x..` what a job holds, pending money
 /// included; `fee:0x..` and `burn:0x..` shares of a job between the events that take and credit
 /// them, empty after each transaction; `outside` the rest of the world, below zero by what the
 /// escrow holds.
@@ -64,6 +64,11 @@ pub fn wallet_book(account: Address) -> String {
     format!("wallet:{account}")
 }
 
+/// The book of an account's credit.
+pub fn credit_book(account: Address) -> String {
+    format!("credit:{account}")
+}
+
 /// The book of a job's money.
 pub fn job_book(job_id: JobId) -> String {
     format!("job:{job_id}")
@@ -98,9 +103,16 @@ fn legs(event: &Event) -> Result<Vec<Leg>, AmountError> {
         Event::Burned(e) => {
             vec![debit(wallet_book(BURN_ACCOUNT), e.amount), credit(outside(), e.amount)]
         }
+        Event::CreditIssued(e) => {
+            vec![debit(outside(), e.amount), credit(credit_book(e.account), e.amount)]
+        }
         Event::Opened(e) => vec![
             debit(outside(), e.pulled),
-            debit(wallet_book(e.funder), e.order.cap.checked_sub(e.pulled)?),
+            debit(credit_book(e.funder), e.credit_spent),
+            debit(
+                wallet_book(e.funder),
+                e.order.cap.checked_sub(e.pulled)?.checked_sub(e.credit_spent)?,
+            ),
             credit(job_book(e.job_id), e.order.cap),
         ],
         Event::ToppedUp(e) => {
@@ -108,9 +120,15 @@ fn legs(event: &Event) -> Result<Vec<Leg>, AmountError> {
         }
         Event::Released(e) => paid(e.job_id, e.node, e.amount, e.fee, e.burn)?,
         Event::Settled(e) => paid(e.job_id, e.node, e.amount, e.fee, e.burn)?,
+        Event::Redeemed(e) => paid(e.job_id, e.node, e.amount, e.fee, e.burn)?,
         Event::Returned(e) => {
             vec![debit(job_book(e.job_id), e.amount), credit(wallet_book(e.account), e.amount)]
         }
+        Event::CreditReturned(e) => {
+            vec![debit(job_book(e.job_id), e.amount), credit(credit_book(e.account), e.amount)]
+        }
+        Event::DelegateSet(_) | Event::DelegateRevoked(_) | Event::DelegateSpent(_) => vec![],
+        Event::CreditSettlerNamed(_) | Event::Paused(_) => vec![],
         Event::Committed(_) | Event::Approved(_) | Event::Rejected(_) => vec![],
         Event::Lapsed(_) | Event::CloseRequested(_) | Event::Closed(_) => vec![],
     })

@@ -8,7 +8,7 @@ use contracts::event::Event;
 
 use crate::Reader;
 use crate::columns::{Columns, columns_of, event_of};
-use crate::entries::{Entry, all_entries, wallet_book};
+use crate::entries::{Entry, all_entries, credit_book, wallet_book};
 use crate::error::{Error, Result};
 use crate::terms::{lot_columns, lot_from, order_columns, order_from};
 use crate::values::{Row, Value, values};
@@ -31,7 +31,8 @@ macro_rules! select_events {
         concat!(
             "SELECT e.block, e.log_index, e.tx_hash, e.kind, e.job_id, e.account, \
              e.counterparty, e.lot_hash, e.amount, e.fee, e.burn, e.free, e.seq, e.funded, \
-             e.released, e.pending, e.job_seq, e.mask, e.at, e.approved, e.hash, ",
+             e.released, e.pending, e.job_seq, e.mask, e.at, e.approved, e.hash, \
+             e.credit, e.spent, e.allowance, e.max_per_job, e.party, ",
             order_columns!(),
             ", ",
             lot_columns!(),
@@ -50,7 +51,7 @@ impl Reader {
         self.events(sql, values![job_id]).await
     }
 
-    /// Events that move the account's free balance, oldest first, after the place
+    /// Events that the account counts, oldest first, after the place
     /// (block, log index) `after`; at most `limit`.
     pub async fn events_of_account(
         &self,
@@ -86,7 +87,7 @@ impl Reader {
         self.events(sql, vec![block, log_index, limit.into()]).await
     }
 
-    /// Entries in the account's book, oldest first, of at most `limit` events after the place
+    /// Entries in the account's two books, oldest first, of at most `limit` events after the place
     /// (block, log index) `after`.
     pub async fn entries_of_account(
         &self,
@@ -94,9 +95,9 @@ impl Reader {
         after: Option<(u64, u64)>,
         limit: u32,
     ) -> Result<Vec<Entry>> {
-        let book = wallet_book(account);
+        let books = [wallet_book(account), credit_book(account)];
         let mut entries = all_entries(&self.events_of_account(account, after, limit).await?)?;
-        entries.retain(|entry| entry.book == book);
+        entries.retain(|entry| books.contains(&entry.book));
         Ok(entries)
     }
 
@@ -135,7 +136,8 @@ fn start(after: Option<(u64, u64)>) -> (Value, Value) {
 
 pub(crate) const INSERT_EVENTS: &str = "INSERT INTO events (block, log_index, tx_hash, kind, \
      job_id, account, counterparty, lot_hash, amount, fee, burn, free, seq, funded, released, \
-     pending, job_seq, mask, at, approved, hash) VALUES";
+     pending, job_seq, mask, at, approved, hash, credit, spent, allowance, max_per_job, \
+     party) VALUES";
 
 pub(crate) fn event_values(row: &EventRow) -> Vec<Value> {
     let c = columns_of(&row.event);
@@ -161,6 +163,11 @@ pub(crate) fn event_values(row: &EventRow) -> Vec<Value> {
         c.at,
         c.approved,
         c.hash,
+        c.credit,
+        c.spent,
+        c.allowance,
+        c.max_per_job,
+        c.party,
     ]
 }
 
@@ -184,6 +191,11 @@ fn event_from(row: &Row) -> Result<EventRow> {
         at: row.opt("at")?,
         approved: row.opt("approved")?,
         hash: row.opt("hash")?,
+        credit: row.opt("credit")?,
+        spent: row.opt("spent")?,
+        allowance: row.opt("allowance")?,
+        max_per_job: row.opt("max_per_job")?,
+        party: row.opt("party")?,
     };
     let (block, log_index): (u64, u64) = (row.get("block")?, row.get("log_index")?);
     // The joins find nothing where the kind has neither.

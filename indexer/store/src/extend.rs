@@ -19,6 +19,9 @@ use crate::jobs::{
     INSERT_JOB_STATES, INSERT_LOT_STATES, INSERT_LOTS, INSERT_ORDERS, JobOrder, JobState, LotRow,
     LotState, job_order_values, job_state_values, lot_row_values, lot_state_values,
 };
+use crate::roles::{
+    DelegateState, INSERT_DELEGATES, INSERT_OFFICES, OfficeState, delegate_values, office_values,
+};
 use crate::values::values;
 
 /// What one step adds: blocks in ascending order, everything that hangs from them, and the heads
@@ -32,6 +35,8 @@ pub struct Step {
     pub accounts: Vec<AccountState>,
     pub jobs: Vec<JobState>,
     pub lot_states: Vec<LotState>,
+    pub delegates: Vec<DelegateState>,
+    pub offices: Vec<OfficeState>,
     pub heads: Vec<Head>,
 }
 
@@ -72,6 +77,9 @@ impl ChainWriter {
         tx.insert(INSERT_JOB_STATES, step.jobs.iter().map(job_state_values).collect()).await?;
         let lot_states = step.lot_states.iter().map(lot_state_values).collect();
         tx.insert(INSERT_LOT_STATES, lot_states).await?;
+        let delegates = step.delegates.iter().map(delegate_values).collect();
+        tx.insert(INSERT_DELEGATES, delegates).await?;
+        tx.insert(INSERT_OFFICES, step.offices.iter().map(office_values).collect()).await?;
         write_heads(&mut tx, &step.heads).await?;
         tx.commit().await
     }
@@ -172,7 +180,10 @@ fn check_orders_and_lots(step: &Step) -> Result<()> {
             Event::BurnCredited(_) | Event::Burned(_) | Event::ToppedUp(_) => false,
             Event::Approved(_) | Event::Rejected(_) | Event::Settled(_) => false,
             Event::Lapsed(_) | Event::CloseRequested(_) => false,
-            Event::Closed(_) | Event::Returned(_) => false,
+            Event::Closed(_) | Event::Returned(_) | Event::CreditReturned(_) => false,
+            Event::CreditIssued(_) | Event::DelegateSet(_) | Event::DelegateRevoked(_) => false,
+            Event::CreditSettlerNamed(_) | Event::Paused(_) | Event::DelegateSpent(_) => false,
+            Event::Redeemed(_) => false,
         };
         if again {
             let text = format!("event {}/{} names its job or lot again", row.block, row.log_index);

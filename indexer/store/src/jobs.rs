@@ -32,6 +32,8 @@ pub struct JobState {
     pub closed: bool,
     pub work_deadline: i64,
     pub close_requested: bool,
+    /// How much of `funded` came as credit, which is spent first.
+    pub credit_share: Amount,
 }
 
 impl JobState {
@@ -104,7 +106,7 @@ macro_rules! select_jobs {
             "SELECT o.job_id, o.block AS opened_block, ",
             order_columns!(),
             ", s.block, s.log_index, s.funded, s.released, s.pending, s.units_paid, s.job_seq, \
-             s.closed, s.work_deadline AS deadline_now, s.close_requested \
+             s.closed, s.work_deadline AS deadline_now, s.close_requested, s.credit_share \
              FROM ",
             $orders,
             " o JOIN job_states s ON s.job_id = o.job_id \
@@ -248,8 +250,8 @@ pub(crate) fn lot_row_values(row: &LotRow) -> Vec<Value> {
 }
 
 pub(crate) const INSERT_JOB_STATES: &str = "INSERT INTO job_states (job_id, block, log_index, \
-     funded, released, pending, units_paid, job_seq, closed, work_deadline, close_requested) \
-     VALUES";
+     funded, released, pending, units_paid, job_seq, closed, work_deadline, close_requested, \
+     credit_share) VALUES";
 
 pub(crate) fn job_state_values(state: &JobState) -> Vec<Value> {
     values![
@@ -264,6 +266,7 @@ pub(crate) fn job_state_values(state: &JobState) -> Vec<Value> {
         state.closed,
         state.work_deadline,
         state.close_requested,
+        state.credit_share,
     ]
 }
 
@@ -305,6 +308,7 @@ pub(crate) fn job_state_from(row: &Row) -> Result<JobState> {
         closed: row.get("closed")?,
         work_deadline: row.get("deadline_now")?,
         close_requested: row.get("close_requested")?,
+        credit_share: row.get("credit_share")?,
     })
 }
 

@@ -29,6 +29,7 @@ pub mod objects;
 pub mod orders;
 pub mod outbox;
 pub mod receipts;
+pub mod roles;
 mod rows;
 pub mod scenes;
 pub mod specs;
@@ -51,6 +52,7 @@ pub use objects::Objects;
 pub use orders::{Approval, CloseRequest, IntakeOrder, Rejection};
 pub use outbox::{Action, Intent, IntentState, SentTx};
 pub use receipts::{LotDraft, ReceiptRow};
+pub use roles::{DelegateState, OfficeState};
 pub use scenes::Scene;
 pub use specs::{Quote, Spec};
 

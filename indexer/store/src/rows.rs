@@ -6,6 +6,7 @@ use crate::blocks::block_from;
 use crate::error::Result;
 use crate::extend::Step;
 use crate::jobs::{job_order_from, job_state_from, lot_row_from, lot_state_from};
+use crate::roles::{delegate_from, office_from};
 use crate::terms::{lot_columns, order_columns};
 use crate::values::values;
 
@@ -29,11 +30,12 @@ impl Reader {
             " FROM lots l WHERE l.block BETWEEN $1 AND $2 ORDER BY l.block, l.lot_hash"
         );
         let lots = self.pool.all(sql, range()).await?;
-        let sql = "SELECT account, block, log_index, free, seq FROM account_states \
+        let sql = "SELECT account, block, log_index, free, credit, seq FROM account_states \
                    WHERE block BETWEEN $1 AND $2 ORDER BY block, log_index, account";
         let accounts = self.pool.all(sql, range()).await?;
         let sql = "SELECT job_id, block, log_index, funded, released, pending, units_paid, \
-                   job_seq, closed, work_deadline AS deadline_now, close_requested \
+                   job_seq, closed, work_deadline AS deadline_now, close_requested, \
+                   credit_share \
                    FROM job_states WHERE block BETWEEN $1 AND $2 \
                    ORDER BY block, log_index, job_id";
         let jobs = self.pool.all(sql, range()).await?;
@@ -41,6 +43,13 @@ impl Reader {
                    FROM lot_states WHERE block BETWEEN $1 AND $2 \
                    ORDER BY block, log_index, lot_hash";
         let lot_states = self.pool.all(sql, range()).await?;
+        let sql = "SELECT payer, agent, block, log_index, settler, allowance, max_per_job, \
+                   expiry FROM delegate_states WHERE block BETWEEN $1 AND $2 \
+                   ORDER BY block, log_index, payer, agent";
+        let delegates = self.pool.all(sql, range()).await?;
+        let sql = "SELECT block, log_index, credit_settler, paused_until, seq \
+                   FROM office_states WHERE block BETWEEN $1 AND $2 ORDER BY block, log_index";
+        let offices = self.pool.all(sql, range()).await?;
         Ok(Step {
             blocks: blocks.iter().map(block_from).collect::<Result<_>>()?,
             events: self.events_between(from, to).await?,
@@ -49,6 +58,8 @@ impl Reader {
             accounts: accounts.iter().map(account_from).collect::<Result<_>>()?,
             jobs: jobs.iter().map(job_state_from).collect::<Result<_>>()?,
             lot_states: lot_states.iter().map(lot_state_from).collect::<Result<_>>()?,
+            delegates: delegates.iter().map(delegate_from).collect::<Result<_>>()?,
+            offices: offices.iter().map(office_from).collect::<Result<_>>()?,
             heads: vec![],
         })
     }

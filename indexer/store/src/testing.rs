@@ -186,7 +186,8 @@ impl Draw {
         match kind {
             0..5 => self.account_event(kind),
             5..8 => self.money_event(kind),
-            _ => self.job_event(kind),
+            8..16 => self.job_event(kind),
+            _ => self.consent_event(kind),
         }
     }
 
@@ -210,10 +211,18 @@ impl Draw {
         match kind {
             5 => {
                 let order = self.order();
-                let (pulled, _) = self.shares(order.cap);
-                let (payer, funder) = (order.payer, node);
-                let opened = Opened { job_id, payer, funder, order, pulled, free, seq };
-                Event::Opened(Box::new(opened))
+                let (pulled, credit_spent) = self.shares(order.cap);
+                Event::Opened(Box::new(Opened {
+                    job_id,
+                    payer: order.payer,
+                    funder: node,
+                    order,
+                    credit_spent,
+                    pulled,
+                    free,
+                    credit: pending,
+                    seq,
+                }))
             }
             6 => {
                 let lot = self.lot();
@@ -279,11 +288,12 @@ impl Draw {
                 pending,
                 job_seq,
             }),
-            10 => Event::Approved(Approved { job_id, lot_hash, job_seq }),
+            10 => Event::Approved(Approved { job_id, by: account, lot_hash, job_seq }),
             11 => {
                 let reason_hash = self.hash();
                 Event::Rejected(Rejected {
                     job_id,
+                    by: account,
                     lot_hash,
                     mask,
                     reason_hash,
@@ -293,15 +303,73 @@ impl Draw {
                 })
             }
             12 => Event::Lapsed(Lapsed { job_id, lot_hash, mask, amount, pending, job_seq }),
-            13 => Event::CloseRequested(CloseRequested { job_id, work_deadline: at, job_seq }),
+            13 => Event::CloseRequested(CloseRequested {
+                job_id,
+                by: account,
+                work_deadline: at,
+                job_seq,
+            }),
             14 => Event::Closed(Closed { job_id, job_seq }),
             _ => Event::Returned(Returned { job_id, account, amount, funded, job_seq, free, seq }),
+        }
+    }
+
+    fn consent_event(&mut self, kind: u8) -> Event {
+        let (job_id, job_seq, seq) = (self.hash(), self.small(), self.number(63));
+        let (payer, agent, settler) = (self.address(), self.address(), self.address());
+        let (amount, allowance, credit) = (self.amount(), self.amount(), self.amount());
+        let (of_offices, at) = (self.number(56), self.number(40));
+        match kind {
+            16 => Event::CreditIssued(CreditIssued { account: payer, amount, credit, seq }),
+            17 => Event::DelegateSet(DelegateSet {
+                payer,
+                agent,
+                settler,
+                allowance,
+                max_per_job: amount,
+                expiry: at,
+                seq,
+            }),
+            18 => Event::DelegateRevoked(DelegateRevoked { payer, agent, seq }),
+            19 => Event::CreditSettlerNamed(CreditSettlerNamed { settler, seq: of_offices }),
+            20 => Event::Paused(Paused { until: at, seq: of_offices }),
+            21 => Event::DelegateSpent(DelegateSpent {
+                job_id,
+                payer,
+                agent,
+                amount,
+                allowance,
+                job_seq,
+            }),
+            22 => {
+                let (fee, burn) = self.shares(amount);
+                Event::Redeemed(Redeemed {
+                    job_id,
+                    node: agent,
+                    amount,
+                    fee,
+                    burn,
+                    released: allowance,
+                    job_seq,
+                    free: credit,
+                    seq,
+                })
+            }
+            _ => Event::CreditReturned(CreditReturned {
+                job_id,
+                account: payer,
+                amount,
+                funded: allowance,
+                job_seq,
+                credit,
+                seq,
+            }),
         }
     }
 }
 
 /// How many kinds of events there are.
-pub const KINDS: u8 = 16;
+pub const KINDS: u8 = 24;
 
 /// A block that is the child of `parent`, told from its siblings by `fork`.
 pub fn child(parent: Option<&Block>, fork: u64) -> Block {
@@ -327,8 +395,16 @@ pub fn step(block: &Block, events: Vec<Event>) -> Step {
 pub fn add_events(step: &mut Step, block: &Block, events: Vec<Event>) {
     let number = block.number;
     for (event, log_index) in events.into_iter().zip(0_u64..) {
-        if let Some(AccountAfter { account, free, seq }) = event.account_after() {
-            step.accounts.push(AccountState { account, block: number, log_index, free, seq });
+        if let Some(AccountAfter { account, free, credit, seq }) = event.account_after() {
+            let (free, credit) = (free.unwrap_or_default(), credit.unwrap_or_default());
+            step.accounts.push(AccountState {
+                account,
+                block: number,
+                log_index,
+                free,
+                credit,
+                seq,
+            });
         }
         match &event {
             Event::Opened(e) => {
@@ -342,6 +418,23 @@ pub fn add_events(step: &mut Step, block: &Block, events: Vec<Event>) {
             Event::Released(e) => {
                 add_lot(step, number, log_index, e.job_id, e.lot_hash, &e.lot);
             }
+            Event::DelegateSet(e) => step.delegates.push(DelegateState {
+                payer: e.payer,
+                agent: e.agent,
+                block: number,
+                log_index,
+                settler: e.settler,
+                allowance: e.allowance,
+                max_per_job: e.max_per_job,
+                expiry: i64::try_from(e.expiry).unwrap(),
+            }),
+            Event::Paused(e) => step.offices.push(OfficeState {
+                block: number,
+                log_index,
+                credit_settler: address(e.until),
+                paused_until: i64::try_from(e.until).unwrap(),
+                seq: e.seq,
+            }),
             _ => {}
         }
         let tx_hash = keccak256([number.to_be_bytes(), log_index.to_be_bytes()].concat());
@@ -362,6 +455,7 @@ fn opened_state(job_id: B256, block: u64, log_index: u64, order: &Order) -> JobS
         closed: false,
         work_deadline: i64::try_from(order.work_deadline).unwrap(),
         close_requested: false,
+        credit_share: Amount::ZERO,
     }
 }
 

@@ -55,6 +55,7 @@ pub fn job_state(job: &JobOrder) -> JobState {
         closed: false,
         work_deadline: DEADLINE,
         close_requested: false,
+        credit_share: Amount::ZERO,
     }
 }
 

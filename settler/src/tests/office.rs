@@ -100,8 +100,10 @@ impl Office {
             payer: self.job.order.payer,
             funder: self.job.order.payer,
             order: self.job.order.clone(),
+            credit_spent: Amount::ZERO,
             pulled: Amount::ZERO,
             free: Amount::ZERO,
+            credit: Amount::ZERO,
             seq: 2,
         };
         let event = Event::Opened(Box::new(opened));

@@ -1,6 +1,6 @@
 //! The view functions of the test escrow, as the contract and its token answer them.
 
-use alloy::primitives::aliases::{U40, U96};
+use alloy::primitives::aliases::{U40, U56, U96};
 use alloy::primitives::{Bytes, FixedBytes};
 use alloy::sol_types::{SolCall, SolInterface};
 use contracts::RenderEscrow::RenderEscrowCalls as Calls;
@@ -19,9 +19,10 @@ impl Escrow {
         match Calls::abi_decode(data).unwrap() {
             Calls::token(_) => RenderEscrow::tokenCall::abi_encode_returns(&TOKEN),
             Calls::account(call) => {
-                let Wallet { free, seq } =
+                let Wallet { free, credit, seq } =
                     self.wallets.get(&call.owner).cloned().unwrap_or_default();
-                let answer = RenderEscrow::accountReturn { free: U96::from(free), seq };
+                let (free, credit) = (U96::from(free), U96::from(credit));
+                let answer = RenderEscrow::accountReturn { free, credit, seq };
                 RenderEscrow::accountCall::abi_encode_returns(&answer)
             }
             Calls::job(call) => {
@@ -34,6 +35,27 @@ impl Escrow {
                     seq: job.seq,
                     status: if job.closed { 2 } else { 1 },
                     closeRequestedAt: U40::from(job.asked_at),
+                    creditShare: U96::from(job.credit_share),
+                })
+            }
+            Calls::delegate(call) => {
+                let key = (call.payer, call.agent);
+                let bounds = self.delegates.get(&key).cloned().unwrap_or_default();
+                RenderEscrow::delegateCall::abi_encode_returns(&RenderEscrow::delegateReturn {
+                    settler: bounds.settler,
+                    allowance: U96::from(bounds.allowance),
+                    maxPerJob: U96::from(bounds.max_per_job),
+                    expiry: U40::from(bounds.expiry),
+                })
+            }
+            Calls::offices(_) => {
+                let Offices { credit_settler, paused_until, seq } = self.offices;
+                RenderEscrow::officesCall::abi_encode_returns(&RenderEscrow::officesReturn {
+                    issuer: Address::ZERO,
+                    guardian: Address::ZERO,
+                    creditSettler: credit_settler,
+                    pausedUntil: U40::from(paused_until),
+                    seq: U56::from(seq),
                 })
             }
             Calls::lot(call) => {
@@ -67,7 +89,7 @@ impl Escrow {
 
     /// Tokens that the escrow holds: what it owes, and what was sent to it by mistake.
     fn held(&self, surplus: u64) -> u128 {
-        let wallets: u128 = self.wallets.values().map(|w| w.free).sum();
+        let wallets: u128 = self.wallets.values().map(|w| w.free + w.credit).sum();
         let jobs: u128 = self.jobs.iter().map(|job| job.funded - job.released).sum();
         wallets + jobs + u128::from(surplus)
     }

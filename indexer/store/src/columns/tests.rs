@@ -25,7 +25,7 @@ proptest! {
     }
 
     #[test]
-    fn a_column_added_or_taken_away_is_refused(kind in 0..KINDS, seed: u64, which in 0..17_u8) {
+    fn a_column_added_or_taken_away_is_refused(kind in 0..KINDS, seed: u64, which in 0..22_u8) {
         let mut draw = Draw::new(seed);
         let event = draw.event(kind);
         let (order, lot) = aside(&event);
@@ -57,7 +57,12 @@ fn flip(c: &mut Columns, which: u8, draw: &mut Draw) {
         13 => other(&mut c.mask, draw.mask()),
         14 => other(&mut c.at, draw.number(40)),
         15 => other(&mut c.approved, true),
-        _ => other(&mut c.hash, draw.hash()),
+        16 => other(&mut c.hash, draw.hash()),
+        17 => other(&mut c.credit, draw.amount()),
+        18 => other(&mut c.spent, draw.amount()),
+        19 => other(&mut c.allowance, draw.amount()),
+        20 => other(&mut c.max_per_job, draw.amount()),
+        _ => other(&mut c.party, draw.address()),
     }
 }
 

@@ -35,35 +35,49 @@ proptest! {
     #[test]
     fn only_the_account_of_the_event_and_its_job_move(kind in 0..KINDS, seed: u64) {
         let event = Draw::new(seed).event(kind);
-        let wallet = event.account_after().map(|after| wallet_book(after.account));
+        let after = event.account_after();
+        let books = after.map(|a| [wallet_book(a.account), credit_book(a.account)]);
+        let books = books.unwrap_or_default();
         let job = event.job_id();
         for entry in entries_of(&row(event)).unwrap() {
             let own = job.is_some_and(|job| {
                 [job_book(job), fee_book(job), burn_book(job)].contains(&entry.book)
             });
-            prop_assert!(own || entry.book == "outside" || Some(entry.book) == wallet);
+            prop_assert!(own || entry.book == "outside" || books.contains(&entry.book));
         }
     }
 }
 
-fn opened(cap: u128, pulled: u128) -> Event {
+fn opened(cap: u128, pulled: u128, spent: u128) -> Event {
     let mut draw = Draw::new(1);
     let mut order = draw.order();
     order.cap = amount(cap);
     let (job_id, payer, funder) = (draw.hash(), order.payer, draw.address());
-    let (pulled, free) = (amount(pulled), amount(0));
-    Event::Opened(Box::new(Opened { job_id, payer, funder, order, pulled, free, seq: 1 }))
+    let (pulled, credit_spent, free, credit) =
+        (amount(pulled), amount(spent), amount(0), amount(0));
+    Event::Opened(Box::new(Opened {
+        job_id,
+        payer,
+        funder,
+        order,
+        credit_spent,
+        pulled,
+        free,
+        credit,
+        seq: 1,
+    }))
 }
 
-use contracts::event::{Opened, Settled};
+use contracts::event::{CreditIssued, CreditReturned, Opened, Settled};
 
 #[test]
-fn an_opening_takes_what_was_pulled_from_outside_and_the_rest_from_the_funder() {
-    let event = opened(100, 30);
-    let funder = wallet_book(event.account_after().unwrap().account);
+fn an_opening_takes_credit_what_was_pulled_and_the_rest_from_the_funder() {
+    let event = opened(100, 30, 45);
+    let account = event.account_after().unwrap().account;
+    let (funder, credit) = (wallet_book(account), credit_book(account));
     let job = job_book(event.job_id().unwrap());
     let books = balances(&entries_of(&row(event)).unwrap());
-    let expected = [("outside".to_owned(), -30), (funder, -70), (job, 100)];
+    let expected = [("outside".to_owned(), -30), (credit, -45), (funder, -25), (job, 100)];
     assert_eq!(books, BTreeMap::from(expected));
 }
 
@@ -85,12 +99,27 @@ fn a_settled_lot_leaves_the_job_for_node_fee_and_burn() {
 
 #[test]
 fn amounts_that_contradict_each_other_are_an_error() {
-    let error = entries_of(&row(opened(10, 11))).unwrap_err();
+    let error = entries_of(&row(opened(10, 8, 3))).unwrap_err();
     assert!(matches!(error, Error::Unbalanced { block: 7, log_index: 3, .. }), "{error}");
 }
 
 #[test]
 fn legs_of_nothing_are_left_out() {
-    assert_eq!(entries_of(&row(opened(100, 0))).unwrap().len(), 2);
-    assert_eq!(entries_of(&row(opened(100, 100))).unwrap().len(), 2);
+    assert_eq!(entries_of(&row(opened(100, 0, 0))).unwrap().len(), 2);
+    assert_eq!(entries_of(&row(opened(100, 100, 0))).unwrap().len(), 2);
+}
+
+#[test]
+fn credit_comes_from_outside_and_goes_back_from_the_job() {
+    let mut draw = Draw::new(3);
+    let Event::CreditIssued(issued) = draw.event(16) else { panic!("kind 16 is credit_issued") };
+    let issued = CreditIssued { amount: amount(7), ..issued };
+    let books = balances(&entries_of(&row(Event::CreditIssued(issued.clone()))).unwrap());
+    let expected = [("outside".to_owned(), -7), (credit_book(issued.account), 7)];
+    assert_eq!(books, BTreeMap::from(expected));
+    let Event::CreditReturned(back) = draw.event(23) else { panic!("kind 23 is credit_returned") };
+    let back = CreditReturned { amount: amount(5), ..back };
+    let books = balances(&entries_of(&row(Event::CreditReturned(back.clone()))).unwrap());
+    let expected = [(job_book(back.job_id), -5), (credit_book(back.account), 5)];
+    assert_eq!(books, BTreeMap::from(expected));
 }

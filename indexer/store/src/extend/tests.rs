@@ -5,7 +5,7 @@ use alloy::primitives::U256;
 use super::*;
 use crate::blocks::{Tag, Verified};
 use crate::jobs::LotStatus;
-use crate::testing::{Draw, KINDS, World, add_events, address, child, hash, on_both, step};
+use crate::testing::{Draw, KINDS, World, add_events, address, amount, child, hash, on_both, step};
 use crate::{Reader, Reorg};
 
 /// Everything that hangs from blocks.
@@ -16,6 +16,8 @@ async fn everything(reader: &Reader) -> impl PartialEq + std::fmt::Debug + use<>
         reader.accounts().await.unwrap(),
         reader.all_jobs().await.unwrap(),
         reader.all_lots().await.unwrap(),
+        reader.delegates().await.unwrap(),
+        reader.offices().await.unwrap(),
     )
 }
 
@@ -177,8 +179,14 @@ async fn snapshots_are_not_replaced_the_newest_is_read() {
         let mut step = step(&block, all_kinds(4));
         let (account, job, lot) =
             (step.accounts[0].clone(), step.jobs[0].clone(), step.lot_states[0].clone());
-        let later = AccountState { log_index: 200, seq: 8, ..account.clone() };
-        let closed = JobState { log_index: 201, closed: true, job_seq: 9, ..job.clone() };
+        let later = AccountState { log_index: 200, seq: 8, credit: amount(7), ..account.clone() };
+        let closed = JobState {
+            log_index: 201,
+            closed: true,
+            job_seq: 9,
+            credit_share: amount(6),
+            ..job.clone()
+        };
         let key = Some(hash(5));
         let status = LotStatus::Settled;
         let settled = LotState { log_index: 202, status, lot_key: key, ..lot.clone() };
@@ -186,12 +194,22 @@ async fn snapshots_are_not_replaced_the_newest_is_read() {
         step.accounts.insert(0, later.clone());
         step.jobs.push(closed.clone());
         step.lot_states.insert(0, settled.clone());
+        let (set, paused) = (step.delegates[0].clone(), step.offices[0].clone());
+        let spent = DelegateState { log_index: 203, allowance: amount(1), ..set.clone() };
+        let ended = OfficeState { log_index: 204, seq: paused.seq + 1, ..paused };
+        step.delegates.insert(0, spent.clone());
+        step.offices.insert(0, ended.clone());
         world.store.chain_writer().extend(&step).await.unwrap();
         let reader = world.store.reader();
         assert_eq!(reader.account(account.account).await.unwrap(), Some(later.clone()));
         assert!(reader.accounts().await.unwrap().contains(&later));
         assert_eq!(reader.job(job.job_id).await.unwrap().unwrap().1, closed);
         assert_eq!(reader.lot(lot.lot_hash).await.unwrap().unwrap().1, settled);
+        let found = reader.delegate(set.payer, set.agent).await.unwrap();
+        assert_eq!(found, Some(spent.clone()));
+        assert!(reader.delegates().await.unwrap().contains(&spent));
+        assert_eq!(reader.delegate(set.agent, set.payer).await.unwrap(), None);
+        assert_eq!(reader.offices().await.unwrap(), Some(ended));
         assert_eq!(reader.account(address(999)).await.unwrap(), None);
         assert_eq!(reader.job(hash(999)).await.unwrap(), None);
         assert_eq!(reader.lot(hash(999)).await.unwrap(), None);
@@ -209,7 +227,7 @@ async fn a_long_step_is_written_in_chunks_and_read_whole() {
         });
         let mut step = Step { blocks: blocks.clone(), ..Step::default() };
         for block in &blocks {
-            let events = (0..700_u16).map(|n| draw.event(u8::try_from(n % 16).unwrap()));
+            let events = (0..700_u16).map(|n| draw.event(u8::try_from(n % 24).unwrap()));
             add_events(&mut step, block, events.collect());
         }
         world.store.chain_writer().extend(&step).await.unwrap();

@@ -12,8 +12,18 @@ fn opened(draw: &mut Draw, payer: u64) -> Event {
     let mut order = draw.order();
     (order.payer, order.settler) = (address(payer), address(SETTLER));
     let (job_id, payer, funder) = (draw.hash(), order.payer, order.payer);
-    let (pulled, free) = (Amount::ZERO, Amount::ZERO);
-    Event::Opened(Box::new(Opened { job_id, payer, funder, order, pulled, free, seq: 1 }))
+    let zero = Amount::ZERO;
+    Event::Opened(Box::new(Opened {
+        job_id,
+        payer,
+        funder,
+        order,
+        credit_spent: zero,
+        pulled: zero,
+        free: zero,
+        credit: zero,
+        seq: 1,
+    }))
 }
 
 fn committed(draw: &mut Draw, job_id: B256, node: u64) -> Event {
@@ -145,6 +155,7 @@ fn what_remains_is_neither_released_nor_pending() {
         closed: false,
         work_deadline: 1,
         close_requested: false,
+        credit_share: amount(0),
     };
     assert_eq!(state.remaining(), amount(20));
 }

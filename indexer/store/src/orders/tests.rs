@@ -52,7 +52,17 @@ async fn unopened_are_signed_orders_in_time_that_the_index_does_not_show() {
         }
         let (block, job_id, order) = (child(None, 0), open.job_id, open.order.clone());
         let (payer, free) = (order.payer, contracts::Amount::ZERO);
-        let opened = Opened { job_id, payer, funder: payer, order, pulled: free, free, seq: 1 };
+        let opened = Opened {
+            job_id,
+            payer,
+            funder: payer,
+            order,
+            credit_spent: free,
+            pulled: free,
+            free,
+            credit: free,
+            seq: 1,
+        };
         let step = step(&block, vec![Event::Opened(Box::new(opened))]);
         world.store.chain_writer().extend(&step).await.unwrap();
         assert_eq!(reader.unopened_orders(50).await.unwrap(), std::slice::from_ref(&waiting));
