@@ -48,6 +48,8 @@ contract VaultActs is Acts {
         seed = _mix(seed);
         (Order memory order,) = _newOrder(seed);
         if (order.refundTo == address(escrow)) order.refundTo = order.payer;
+        // Two plans of the same terms would be one vault, which is accounted for once.
+        order.salt = bytes32(plans.length + 1);
         order.openBy = uint40(block.timestamp + (seed >> 8) % 3 hours);
         order.workDeadline = uint40(order.openBy + (seed >> 64) % 3 days);
         plans.push(Plan(order, escrow.jobIdOf(order), funding.vaultOf(order), 0, 0, 0));
@@ -61,7 +63,7 @@ contract VaultActs is Acts {
         Plan storage p = _anyPlan(seed);
         uint256 there = rndr.balanceOf(p.vault) + freeOf[p.vault];
         uint256 amount = there < p.order.cap ? p.order.cap - there : 1;
-        if ((seed >> 8) % 4 == 0) amount = 1 + any % p.order.cap;
+        if ((seed >> 8) % 4 == 0) amount = 1 + any % (1 + uint256(p.order.cap));
         if ((seed >> 8) % 8 == 1) amount = 1;
         address from = _person(seed >> 16);
         rndr.mint(from, amount);
