@@ -10,7 +10,7 @@ use alloy::rpc::types::TransactionReceipt;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
-use crate::{Funding, LegacyRndr, RenderEscrow};
+use crate::{Funding, LegacyRndr, NodeRegistry, RenderEscrow};
 
 /// Longest wait for a deployment to be mined: several slow blocks of the main chain.
 const MINED_WITHIN: Duration = Duration::from_secs(180);
@@ -81,6 +81,18 @@ pub async fn deploy_funding<P: Provider>(
         }
     }
     deploy(Funding::deploy_builder(provider, escrow, permit2.unwrap_or_default())).await
+}
+
+/// The node registry of one escrow, for ever, which holds bonds in the escrow's token.
+pub async fn deploy_registry<P: Provider>(
+    provider: &P,
+    escrow: Address,
+) -> Result<Deployment, DeployError> {
+    let code = answer(async { provider.get_code_at(escrow).await.map_err(Into::into) }).await?;
+    if code.is_empty() {
+        return Err(DeployError::NoContract { given: escrow });
+    }
+    deploy(NodeRegistry::deploy_builder(provider, escrow)).await
 }
 
 /// The legacy token's double, with `supply` minted to `holder`. For test chains: anyone may mint.

@@ -9,6 +9,7 @@ pub mod merkle;
 pub mod order;
 pub mod picture;
 pub mod receipt;
+pub mod registry;
 pub mod revert;
 pub mod scene;
 pub mod seal;
@@ -47,6 +48,11 @@ mod generated {
         "artifacts/RenderEscrow.json"
     );
     alloy::sol!(
+        #[sol(rpc, abi, extra_derives(Debug, PartialEq, Eq))]
+        NodeRegistry,
+        "artifacts/NodeRegistry.json"
+    );
+    alloy::sol!(
         #[sol(rpc, extra_derives(Debug, PartialEq, Eq))]
         Funding,
         "artifacts/Funding.json"
@@ -57,7 +63,7 @@ mod generated {
         "artifacts/LegacyRndr.json"
     );
 }
-pub use generated::{Funding, LegacyRndr, RenderEscrow};
+pub use generated::{Funding, LegacyRndr, NodeRegistry, RenderEscrow};
 
 #[cfg(test)]
 mod golden_tests;

@@ -1,4 +1,4 @@
-//! pure: what a revert of the escrow says: its name, its figures, a stable code, and what to do.
+//! pure: what a revert of our contracts says: its name, its figures, a stable code, what to do.
 
 use alloy::dyn_abi::{DynSolValue, ErrorExt};
 use alloy::json_abi::Error as AbiError;
@@ -6,7 +6,7 @@ use alloy::primitives::hex;
 use alloy::sol_types::{Panic, Revert, SolError};
 use serde::Serialize;
 
-use crate::RenderEscrow;
+use crate::{NodeRegistry, RenderEscrow, registry};
 
 /// Why a call to the escrow failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,8 +47,9 @@ pub fn explain_revert(data: &[u8]) -> RevertReason {
         let detail = format!("the contract stopped itself: {panic}");
         return RevertReason::plain("panic", detail, "report this: the escrow should never do so");
     }
-    let errors = RenderEscrow::abi::errors();
-    match errors.values().flatten().find(|error| data.starts_with(&error.selector().0)) {
+    let (errors, more) = (RenderEscrow::abi::errors(), NodeRegistry::abi::errors());
+    let mut errors = errors.values().chain(more.values()).flatten();
+    match errors.find(|error| data.starts_with(&error.selector().0)) {
         Some(error) => named(error, data),
         None => {
             let head = hex::encode_prefixed(&data[..data.len().min(4)]);
@@ -78,7 +79,11 @@ fn named(error: &AbiError, data: &[u8]) -> RevertReason {
     } else {
         format!("the contract refused: {words} ({figures})")
     };
-    let hint = hint(&code).into();
+    let hint = if error.name.starts_with("NodeRegistry_") {
+        hint(&registry::HINTS, &code).into()
+    } else {
+        hint(&HINTS, &code).into()
+    };
     RevertReason { code, name: error.name.clone(), fields, detail, hint }
 }
 
@@ -141,8 +146,8 @@ const HINTS: [(&str, &str); 45] = [
     ("key_refused", "send the key whose keccak256 is the lot's key_commit"),
 ];
 
-fn hint(code: &str) -> &'static str {
-    let known = HINTS.iter().find(|(known, _)| *known == code);
+fn hint(hints: &[(&str, &'static str)], code: &str) -> &'static str {
+    let known = hints.iter().find(|(known, _)| *known == code);
     known.map_or("see the contract's documentation of this error", |(_, hint)| hint)
 }
 

@@ -190,7 +190,7 @@ fn text(address: Address) -> String {
 
 /// Types, primary type and domain around a message, with the domain's own type spelled out, as
 /// wallets need it. The chain id is a number: some wallets read nothing else.
-fn typed_data<S: SolStruct>(message: Value, domain: &Eip712Domain) -> Value {
+pub(crate) fn typed_data<S: SolStruct>(message: Value, domain: &Eip712Domain) -> Value {
     let mut types = serde_json::Map::new();
     types.insert("EIP712Domain".into(), fields(&domain.encode_type()));
     types.insert(S::NAME.into(), fields(&S::eip712_root_type()));

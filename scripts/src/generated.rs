@@ -19,6 +19,7 @@ use crate::foundry;
 const CONTRACTS: &[(&str, &str)] = &[
     ("RenderEscrow", "src/RenderEscrow.sol"),
     ("Funding", "src/Funding.sol"),
+    ("NodeRegistry", "src/NodeRegistry.sol"),
     ("LegacyRndr", "test/doubles/LegacyRndr.sol"),
 ];
 
