@@ -2,7 +2,7 @@
 // Actors with keys and money, ready-made orders and lots, and the signatures they need.
 pragma solidity 0.8.37;
 
-import {Hashes, Lot, Order} from "../src/Order.sol";
+import {Hashes, Lot, Order, Payout} from "../src/Order.sol";
 import {IRenderEscrow} from "../src/IRenderEscrow.sol";
 import {RenderEscrow} from "../src/RenderEscrow.sol";
 import {LegacyRndr} from "./doubles/LegacyRndr.sol";
@@ -133,7 +133,94 @@ abstract contract Fixture {
         keys[0] = key;
     }
 
+    // ---- credit and vouchers ----
+
+    function _issue(address to, uint96 amount) internal {
+        rndr.mint(issuer, amount);
+        vm.startPrank(issuer);
+        rndr.approve(address(escrow), amount);
+        escrow.issueCredit(to, amount);
+        vm.stopPrank();
+    }
+
+    function _nameSettler(address named) internal {
+        vm.prank(issuer);
+        escrow.nameSettler(named);
+    }
+
+    function _pause(uint256 until) internal {
+        vm.prank(guardian);
+        escrow.pause(uint40(until));
+    }
+
+    function _setDelegate(address agent, uint96 allowance, uint96 maxPerJob, uint256 expiry)
+        internal
+    {
+        vm.prank(payer);
+        escrow.setDelegate(agent, settler, allowance, maxPerJob, uint40(expiry));
+    }
+
+    /// As `_order`, for calls instead of units.
+    function _voucherOrder() internal view returns (Order memory order) {
+        order = _order();
+        order.units = 0;
+        order.maxUnitPrice = 0;
+    }
+
+    function _payout(address to, uint96 amount) internal pure returns (Payout[] memory payouts) {
+        payouts = new Payout[](1);
+        payouts[0] = Payout(to, amount);
+    }
+
+    function _payouts(address to, uint96 amount, address other, uint96 rest)
+        internal
+        pure
+        returns (Payout[] memory payouts)
+    {
+        payouts = new Payout[](2);
+        payouts[0] = Payout(to, amount);
+        payouts[1] = Payout(other, rest);
+    }
+
+    function _payoutsHash(Payout[] memory payouts) internal pure returns (bytes32) {
+        bytes32[] memory hashes = new bytes32[](payouts.length);
+        for (uint256 i = 0; i < payouts.length; ++i) {
+            hashes[i] = keccak256(abi.encode(Hashes.PAYOUT, payouts[i]));
+        }
+        return Hashes.list(hashes);
+    }
+
+    function _redemptionAct(bytes32 jobId, uint96 cumulative, Payout[] memory payouts)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return Hashes.redemption(jobId, cumulative, _payoutsHash(payouts));
+    }
+
+    function _voucher(bytes32 jobId, uint96 cumulative) internal view returns (bytes memory) {
+        return _sign(PAYER_KEY, _digest(Hashes.voucher(jobId, cumulative)));
+    }
+
+    function _redemption(bytes32 jobId, uint96 cumulative, Payout[] memory payouts)
+        internal
+        view
+        returns (bytes memory)
+    {
+        return _sign(SETTLER_KEY, _digest(_redemptionAct(jobId, cumulative, payouts)));
+    }
+
+    function _redeem(Order memory order, uint96 cumulative, Payout[] memory payouts) internal {
+        bytes memory voucher = _voucher(escrow.jobIdOf(order), cumulative);
+        vm.prank(order.settler);
+        escrow.redeem(order, cumulative, voucher, payouts, "");
+    }
+
     // ---- signatures ----
+
+    function _closeWord(uint256 key, bytes32 jobId) internal view returns (bytes memory) {
+        return _sign(key, _digest(Hashes.close(jobId)));
+    }
 
     function _digest(bytes32 structHash) internal view returns (bytes32) {
         (,, string memory version, uint256 chain, address verifying,,) = escrow.eip712Domain();
@@ -232,6 +319,14 @@ abstract contract Fixture {
         );
     }
 
+    function _isPaused(uint256 until) internal {
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IRenderEscrow.RenderEscrow_IsPaused.selector, until, block.timestamp
+            )
+        );
+    }
+
     function _free(address owner) internal view returns (uint256 free) {
         (free,,) = escrow.account(owner);
     }
@@ -244,6 +339,29 @@ abstract contract Fixture {
         (uint96 isFree,, uint64 isSeq) = escrow.account(owner);
         vm.assertEq(isFree, free, "free balance");
         vm.assertEq(isSeq, seq, "account seq");
+    }
+
+    function _checkBalances(address owner, uint256 free, uint256 credit, uint256 seq)
+        internal
+        view
+    {
+        _checkAccount(owner, free, seq);
+        vm.assertEq(_creditOf(owner), credit, "credit");
+    }
+
+    function _checkCreditShare(bytes32 jobId, uint256 creditShare) internal view {
+        (,,,,,,, uint96 isShare) = escrow.job(jobId);
+        vm.assertEq(isShare, creditShare, "credit share");
+    }
+
+    function _checkOffices(address named, uint256 until, uint256 seq) internal view {
+        (address isIssuer, address isGuardian, address isNamed, uint40 isUntil, uint56 isSeq) =
+            escrow.offices();
+        vm.assertEq(isIssuer, issuer, "issuer");
+        vm.assertEq(isGuardian, guardian, "guardian");
+        vm.assertEq(isNamed, named, "credit settler");
+        vm.assertEq(isUntil, until, "paused until");
+        vm.assertEq(isSeq, seq, "offices seq");
     }
 
     function _checkJob(
