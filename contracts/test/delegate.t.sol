@@ -357,9 +357,10 @@ contract DelegateTest is Fixture {
     }
 
     function _unknown(address owner) private view returns (bytes memory) {
-        return abi.encodeWithSelector(
-            IRenderEscrow.RenderEscrow_DelegateUnknown.selector, owner, agent
-        );
+        return
+            abi.encodeWithSelector(
+                IRenderEscrow.RenderEscrow_DelegateUnknown.selector, owner, agent
+            );
     }
 
     function _termRefused(bytes32 term, address given, address wanted)
