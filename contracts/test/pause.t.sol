@@ -231,17 +231,7 @@ contract PauseTest is Fixture {
         vm.warp(START + 2 hours);
         _pause(START + 2 hours + 7 days);
         escrow.lapse(order, late);
-        _release(order, _lot(1));
-        _commit(order, _sealed(2));
-        _commit(order, _sealed(4));
-        vm.startPrank(payer);
-        escrow.approve(order, _one(_sealed(2)), "");
-        escrow.reject(order, _sealed(4), 4, "", "");
-        escrow.settle(order, _one(_sealed(2)), _keys(KEY));
-        escrow.setDelegate(stranger, settler, 1, 1, type(uint40).max);
-        escrow.revokeDelegate(stranger);
-        escrow.requestClose(order, "");
-        vm.stopPrank();
+        _actsOnLots(order);
         _redeem(calls, 100, _payout(node, 100));
         escrow.close(calls, _closeWord(PAYER_KEY, callsId), _closeWord(SETTLER_KEY, callsId));
         vm.warp(START + 3 hours);
@@ -256,6 +246,20 @@ contract PauseTest is Fixture {
     }
 
     // ---- what these have in common ----
+
+    function _actsOnLots(Order memory order) private {
+        _release(order, _lot(1));
+        _commit(order, _sealed(2));
+        _commit(order, _sealed(4));
+        vm.startPrank(payer);
+        escrow.approve(order, _one(_sealed(2)), "");
+        escrow.reject(order, _sealed(4), 4, "", "");
+        escrow.settle(order, _one(_sealed(2)), _keys(KEY));
+        escrow.setDelegate(stranger, settler, 1, 1, type(uint40).max);
+        escrow.revokeDelegate(stranger);
+        escrow.requestClose(order, "");
+        vm.stopPrank();
+    }
 
     function _stops(address caller, bytes memory data) private {
         _pause(UNTIL);

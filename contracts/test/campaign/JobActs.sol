@@ -139,14 +139,6 @@ abstract contract JobActs is MoneyActs {
         if (wrong == 2 && payouts[0].amount != 0) payouts[0].amount -= 1;
     }
 
-    function _payoutsHash(Payout[] memory payouts) private pure returns (bytes32) {
-        bytes32[] memory hashes = new bytes32[](payouts.length);
-        for (uint256 i = 0; i < payouts.length; ++i) {
-            hashes[i] = keccak256(abi.encode(Hashes.PAYOUT, payouts[i].node, payouts[i].amount));
-        }
-        return Hashes.list(hashes);
-    }
-
     // ---- ending ----
 
     function requestClose(uint256 seed) external {
