@@ -7,7 +7,7 @@ import {IRenderEscrow} from "../src/IRenderEscrow.sol";
 import {HostileWallet, OwnedWallet, YesWallet} from "./doubles/Wallets.sol";
 import {Fixture} from "./Fixture.sol";
 
-contract WalletsTest is Fixture {
+contract WalletTest is Fixture {
     uint256 private constant OWNER_KEY = 0x0B0E;
 
     OwnedWallet private wallet;
@@ -20,7 +20,7 @@ contract WalletsTest is Fixture {
         _depositFor(address(wallet));
     }
 
-    function test_HonestWalletDoesAllThatAPayerDoes() public {
+    function test_wallet_HonestWalletDoesAllThatAPayerDoes() public {
         order = _order();
         order.payer = address(wallet);
         jobId = escrow.jobIdOf(order);
@@ -37,7 +37,7 @@ contract WalletsTest is Fixture {
         _checkJob(jobId, CAP, 1 ether, 2 ether, 1, 8, 1);
     }
 
-    function test_HonestWalletActsByItsOwnCalls() public {
+    function test_wallet_HonestWalletActsByItsOwnCalls() public {
         order = _order();
         order.payer = address(wallet);
         order.approver = address(0);
@@ -49,7 +49,7 @@ contract WalletsTest is Fixture {
         _checkJob(jobId, CAP, 0, 1 ether, 0, 4, 1);
     }
 
-    function test_WalletAsApproverCounts() public {
+    function test_wallet_WalletAsApproverCounts() public {
         order = _order();
         order.approver = address(wallet);
         jobId = _open(order);
@@ -57,7 +57,7 @@ contract WalletsTest is Fixture {
         _checkJob(jobId, CAP, 1 ether, 0, 1, 2, 1);
     }
 
-    function test_WalletAsSettlerCounts() public {
+    function test_wallet_WalletAsSettlerCounts() public {
         order = _order();
         order.settler = address(wallet);
         jobId = _open(order);
@@ -66,7 +66,7 @@ contract WalletsTest is Fixture {
         _checkJob(jobId, CAP, 0, 1 ether, 0, 2, 1);
     }
 
-    function test_RevokedOwnerIsRefused() public {
+    function test_wallet_RevokedOwnerIsRefused() public {
         order = _order();
         order.payer = address(wallet);
         jobId = escrow.jobIdOf(order);
@@ -83,7 +83,7 @@ contract WalletsTest is Fixture {
         escrow.openFor(order, address(wallet), word);
     }
 
-    function test_EmptySignatureIsNeverAskedOfAWallet() public {
+    function test_wallet_EmptySignatureIsNeverAskedOfAWallet() public {
         YesWallet yes = new YesWallet();
         _depositFor(address(yes));
         order = _order();
@@ -93,7 +93,7 @@ contract WalletsTest is Fixture {
         escrow.openFor(order, address(yes), "");
     }
 
-    function test_YesWalletLosesOnlyItsOwnConsent() public {
+    function test_wallet_YesWalletLosesOnlyItsOwnConsent() public {
         YesWallet yes = new YesWallet();
         _depositFor(address(yes));
         order = _order();
@@ -106,7 +106,7 @@ contract WalletsTest is Fixture {
         escrow.release(order, _one(_lot(1)), "anything", "anything");
     }
 
-    function test_HostileAnswersAreNoYes() public {
+    function test_wallet_HostileAnswersAreNoYes() public {
         for (uint8 way = 0; way <= uint8(type(HostileWallet.Way).max); ++way) {
             HostileWallet hostile = new HostileWallet(HostileWallet.Way(way));
             order = _order();
@@ -126,7 +126,7 @@ contract WalletsTest is Fixture {
         }
     }
 
-    function test_EoaWithCodeKeepsItsWord() public {
+    function test_wallet_EoaWithCodeKeepsItsWord() public {
         _deposit(payer, CAP);
         order = _order();
         jobId = escrow.jobIdOf(order);
@@ -137,7 +137,7 @@ contract WalletsTest is Fixture {
         _checkJob(jobId, CAP, 0, 0, 0, 1, 1);
     }
 
-    function test_EoaWhoseCodeChangesMidJobKeepsItsWord() public {
+    function test_wallet_EoaWhoseCodeChangesMidJobKeepsItsWord() public {
         order = _order();
         jobId = _open(order);
         bytes memory word = _approval(PAYER_KEY, jobId, _one(_lot(1)));
