@@ -3,6 +3,7 @@
 mod ci;
 mod foundry;
 mod generated;
+mod mutate;
 mod planted;
 mod postgres;
 mod python;
@@ -24,6 +25,8 @@ usage: cargo xtask <task>
   tidy [--write]            the house rules; --write prints the tree into ARCHITECTURE.md
   contracts write|check     ABI and bytecode in contracts/artifacts
   contracts slither         static analysis of contracts/src
+  contracts mutate [--seed S] [--sample N] [--part i/n] [--events]
+                            mutants of contracts/src against the branch trees
   openapi write|check       api/openapi.json
   planted                   shows that a red test turns CI red";
 
@@ -50,6 +53,9 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         ["contracts", "write"] => generated::contracts(&root, Mode::Write)?,
         ["contracts", "check"] => generated::contracts(&root, Mode::Check)?,
         ["contracts", "slither"] => slither::run(&root)?,
+        ["contracts", "mutate", options @ ..] => {
+            mutate::run(&root, &mutate::Plan::parse(options)?)?
+        }
         ["openapi", "write"] => generated::openapi(&root, Mode::Write)?,
         ["openapi", "check"] => generated::openapi(&root, Mode::Check)?,
         ["planted"] => planted::check(&root)?,

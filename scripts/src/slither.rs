@@ -19,7 +19,7 @@ const EXCLUDED: &[(&str, &str)] = &[
 ];
 
 /// A folder of its own: slither wants one fresh build, and must not clean anybody else's.
-const OUT: &str = "out-slither";
+pub const OUT: &str = "out-slither";
 const CACHE: &str = "cache-slither";
 
 const LIMIT: Duration = Duration::from_secs(10 * 60); // twenty seconds on two calm cores
@@ -44,7 +44,7 @@ pub fn command(root: &Path, project: &Path, profile: &str) -> Result<Command> {
     Ok(slither)
 }
 
-fn build(root: &Path, project: &Path, profile: &str) -> Result<()> {
+pub fn build(root: &Path, project: &Path, profile: &str) -> Result<()> {
     match fs::remove_dir_all(project.join(OUT)) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("cannot empty {OUT}"));

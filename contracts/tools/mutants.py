@@ -1,0 +1,167 @@
+# Prints every mutant of src as JSON: by slither-mutate's mutators, and by ours for what it lacks.
+
+import json
+import logging
+import re
+import sys
+from pathlib import Path
+
+from slither import Slither
+from slither.core.cfg.node import NodeType
+from slither.core.expressions.call_expression import CallExpression
+from slither.tools.mutator.mutators import all_mutators
+from slither.tools.mutator.mutators.abstract_mutator import AbstractMutator
+
+BOUNDARIES = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
+# What our own operators are called, beside the names of slither's.
+EVENT_REMOVED, EVENT_FIELD, EVENT_SWAP = "event removed", "event field", "event swap"
+BOUNDARY, OFF_BY_ONE = "boundary", "off by one"
+
+
+# An immutable that is set where it is declared holds what the constant held, whatever the contract.
+SAME_BY_LANGUAGE = {"constant": "immutable"}
+
+
+class Pool:
+    """Mutants by the file they make, so that two operators never count one change twice."""
+
+    def __init__(self, root):
+        self.root, self.seen, self.mutants = root, set(), []
+
+    def add(self, operator, path, start, end, new):
+        # solc counts bytes, not characters.
+        source = Path(path).read_bytes()
+        old, new = source[start:end], new.encode()
+        # Only the bytes that differ: so equal changes look equal, and short.
+        while old and new and old[0] == new[0]:
+            old, new, start = old[1:], new[1:], start + 1
+        while old and new and old[-1] == new[-1]:
+            old, new, end = old[:-1], new[:-1], end - 1
+        change = (str(path), start, end, new)
+        same = SAME_BY_LANGUAGE.get(old.decode()) == new.decode()
+        if old == new or same or change in self.seen:
+            return
+        self.seen.add(change)
+        self.mutants.append({
+            "file": str(Path(path).relative_to(self.root)),
+            "operator": operator,
+            "line": source[:start].count(b"\n") + 1,
+            "start": start,
+            "end": end,
+            "new": new.decode(),
+        })
+
+
+def mutators():
+    everything = [getattr(all_mutators, name) for name in sorted(dir(all_mutators))]
+    classes = [one for one in everything if isinstance(one, type)]
+    return [one for one in classes if issubclass(one, AbstractMutator)]
+
+
+def of_slither(pool, unit, contract):
+    for mutator in mutators():
+        for function in contract.functions_and_modifiers_declared:
+            for node in function.nodes:
+                made = mutator(unit, 0, "", "", contract, None, False, Path(), [])
+                narrow(made, function, node)
+                for path, patches in patches_of(made).items():
+                    for patch in patches:
+                        # Removing an event has an operator of its own below.
+                        if mutator.NAME == "CR" and patch["old_string"].startswith("emit "):
+                            continue
+                        new = patch["new_string"]
+                        pool.add(mutator.NAME, path, patch["start"], patch["end"], new)
+
+
+def narrow(mutator, function, node):
+    """One statement at a time: where a mutator trips over one, the others keep their mutants."""
+    wanted = mutator.should_mutate_node
+    mutator.should_mutate_function = lambda one: one is function
+    mutator.should_mutate_node = lambda one: one is node and wanted(one)
+
+
+def patches_of(mutator):
+    try:
+        return mutator._mutate().get("patches", {})
+    except IndexError:
+        # ROR looks for its operator in the text of a statement that may not hold it.
+        return {}
+
+
+def other(kind, text):
+    """Something of the same type that is not `text`; None where there is no short way."""
+    if kind == "bool":
+        return f"!({text})"
+    if kind == "address":
+        return f"address(uint160({text}) ^ 1)"
+    if re.fullmatch(r"bytes\d+", kind):
+        return f"~({text})"
+    return f"({text}) + 1" if kind.startswith("uint") else None
+
+
+def of_event(pool, path, node, text):
+    start = node.source_mapping.start
+    pool.add(EVENT_REMOVED, path, start, start + len(text.encode()), "")
+    call = node.expression
+    spans = []
+    for argument in call.arguments:
+        mapping = argument.source_mapping
+        spans.append((mapping.start, mapping.start + mapping.length, mapping.content))
+    for (first, end, given), kind in zip(spans, kinds(call)):
+        changed = other(kind, given)
+        if changed:
+            pool.add(EVENT_FIELD, path, first, end, changed)
+    for (first, end, left), (second, last, right) in zip(spans, spans[1:]):
+        between = Path(path).read_bytes()[end:second].decode()
+        pool.add(EVENT_SWAP, path, first, last, right + between + left)
+
+
+def kinds(call):
+    """Types of an event's fields, as the event declares them."""
+    declared = getattr(call.called, "value", None)
+    return [str(one.type) for one in getattr(declared, "elems", [])]
+
+
+def of_numbers(pool, path, start, text):
+    for found in re.finditer(r" (<=|>=|<|>) ", text):
+        at = start + len(text[: found.start(1)].encode())
+        pool.add(BOUNDARY, path, at, at + len(found[1]), BOUNDARIES[found[1]])
+    for found in re.finditer(r"(?<![\w.\"])\d[\d_]*(?![\w.])", text):
+        at = start + len(text[: found.start()].encode())
+        more = str(int(found[0].replace("_", "")) + 1)
+        pool.add(OFF_BY_ONE, path, at, at + len(found[0]), more)
+
+
+def of_ours(pool, contract):
+    path = contract.source_mapping.filename.absolute
+    for variable in contract.state_variables_declared:
+        if variable.initialized:
+            mapping = variable.expression.source_mapping
+            of_numbers(pool, path, mapping.start, mapping.content)
+    for function in contract.functions_and_modifiers_declared:
+        for node in function.nodes:
+            mapping = node.source_mapping
+            if node.type == NodeType.ENTRYPOINT or mapping.filename.absolute != path:
+                continue
+            if mapping.content.startswith("emit ") and isinstance(node.expression, CallExpression):
+                of_event(pool, path, node, mapping.content)
+            elif node.type != NodeType.ASSEMBLY:
+                of_numbers(pool, path, mapping.start, mapping.content)
+
+
+def main():
+    # It cannot read OpenZeppelin's free functions, of which nothing here is a mutant.
+    logging.disable(logging.ERROR)
+    root = Path.cwd().resolve()
+    slither = Slither(".", ignore_compile=True, foundry_out_directory=sys.argv[1])
+    pool = Pool(root)
+    for unit in slither.compilation_units:
+        for contract in unit.contracts:
+            path = Path(contract.source_mapping.filename.absolute)
+            if path.is_relative_to(root / "src") and not contract.is_interface:
+                of_slither(pool, unit, contract)
+                of_ours(pool, contract)
+    json.dump(pool.mutants, sys.stdout)
+
+
+main()
