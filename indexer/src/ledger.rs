@@ -96,12 +96,14 @@ fn sort<T: Ord>(keys: &mut Vec<T>) {
 }
 
 fn delegate_of(event: &Event) -> Option<(Address, Address)> {
-    match event {
-        Event::DelegateSet(e) => Some((e.payer, e.agent)),
-        Event::DelegateRevoked(e) => Some((e.payer, e.agent)),
-        Event::DelegateSpent(e) => Some((e.payer, e.agent)),
-        _ => None,
+    if let Event::DelegateSet(e) = event {
+        return Some((e.payer, e.agent));
     }
+    if let Event::DelegateRevoked(e) = event {
+        return Some((e.payer, e.agent));
+    }
+    let Event::DelegateSpent(e) = event else { return None };
+    Some((e.payer, e.agent))
 }
 
 fn lot_of(event: &Event) -> Option<B256> {
@@ -194,10 +196,11 @@ impl Ledger {
             Event::BurnCredited(e) => self.burn_credited(at, e),
             Event::Burned(e) => self.burned(at, e),
             Event::CreditIssued(e) => self.credit_issued(at, e),
-            Event::DelegateSet(_) | Event::DelegateRevoked(_) | Event::DelegateSpent(_) => {
-                self.delegated(at)
-            }
-            Event::CreditSettlerNamed(_) | Event::Paused(_) => self.offices_spoke(at),
+            Event::DelegateSet(e) => self.delegate_set(at, e),
+            Event::DelegateRevoked(e) => self.delegate_revoked(at, e),
+            Event::DelegateSpent(e) => self.delegate_spent(at, e),
+            Event::CreditSettlerNamed(e) => self.credit_settler_named(at, e),
+            Event::Paused(e) => self.paused(at, e),
             Event::Opened(e) => self.opened(at, e),
             Event::ToppedUp(e) => self.topped_up(at, e),
             Event::Released(e) => self.released(at, e),

@@ -122,7 +122,8 @@ pub struct LedgerEvent {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EntryView {
-    /// `wallet:0x..`, `credit:0x..`, `job:0x..`, `fee:0x..` and `burn:0x..` (shares on their way), or `outside`.
+    /// `wallet:0x..`, `credit:0x..`, `job:0x..`, `fee:0x..` and `burn:0x..` (shares on their way),
+    /// or `outside`.
     pub book: String,
     /// debit takes the amount out of the book, credit puts it in.
     pub side: EntrySide,

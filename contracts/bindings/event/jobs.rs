@@ -8,8 +8,9 @@ use crate::amount::Amount;
 use crate::order::{Lot, Order};
 use crate::text::checksummed;
 
-/// An order became a job; `free`, `credit` and `seq` are the funder's afterwards, the job's `seq` is
-/// 1. `credit_spent` came from the funder's credit, `pulled` from outside, the rest from `free`.
+/// An order became a job; `free`, `credit` and `seq` are the funder's afterwards, the job's
+/// `seq` is 1. `credit_spent` came from the funder's credit, `pulled` from outside, the rest from
+/// its free balance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
     pub job_id: JobId,

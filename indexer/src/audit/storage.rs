@@ -50,7 +50,8 @@ impl<C: Chain> At<'_, C> {
     }
 }
 
-/// Compares every account, job, lot, word of units, delegate and the offices; the contract is asked, at one block.
+/// Compares every account, job, lot, word of units, delegate, and the offices; the contract is
+/// asked, at one block.
 pub(super) async fn compare<C: Chain>(
     chain: &C,
     replayed: &Reader,

@@ -1,4 +1,4 @@
-//! pure: payments in the fold: lots released, committed, approved, rejected, settled, lapsed; calls.
+//! pure: payments in the fold: lots released, committed, decided, settled, lapsed; calls redeemed.
 
 use super::*;
 

@@ -18,16 +18,7 @@ impl Ledger {
         self.offices.as_ref().map_or(0, |offices| offices.paused_until)
     }
 
-    pub(super) fn delegated(&self, at: At<'_>) -> Folded<Change> {
-        match &at.0.event {
-            Event::DelegateSet(e) => self.delegate_set(at, e),
-            Event::DelegateRevoked(e) => self.delegate_revoked(at, e),
-            Event::DelegateSpent(e) => self.delegate_spent(at, e),
-            _ => Ok(Change::default()),
-        }
-    }
-
-    fn delegate_set(&self, at: At<'_>, e: &DelegateSet) -> Folded<Change> {
+    pub(super) fn delegate_set(&self, at: At<'_>, e: &DelegateSet) -> Folded<Change> {
         for (what, account) in [("agent", e.agent), ("settler of the delegate", e.settler)] {
             if account.is_zero() {
                 return Err(at.wrong(what, account, "an account"));
@@ -51,7 +42,7 @@ impl Ledger {
         Ok(Change { account: self.counted(at)?, delegate: Some(delegate), ..Change::default() })
     }
 
-    fn delegate_revoked(&self, at: At<'_>, e: &DelegateRevoked) -> Folded<Change> {
+    pub(super) fn delegate_revoked(&self, at: At<'_>, e: &DelegateRevoked) -> Folded<Change> {
         let before = self.delegate(at, e.payer, e.agent)?;
         let delegate = DelegateState {
             settler: Address::ZERO,
@@ -64,7 +55,7 @@ impl Ledger {
     }
 
     /// Right after the opening that it consented to, within its bounds.
-    fn delegate_spent(&self, at: At<'_>, e: &DelegateSpent) -> Folded<Change> {
+    pub(super) fn delegate_spent(&self, at: At<'_>, e: &DelegateSpent) -> Folded<Change> {
         let (_, opened) = self.job(at, e.job_id)?;
         let (terms, job) = self.next_job(at, e.job_id)?;
         at.same("block of the opening", at.0.block, opened.block)?;
@@ -103,33 +94,34 @@ impl Ledger {
         self.moved(at, |free, credit| Ok((free, credit)))
     }
 
-    pub(super) fn offices_spoke(&self, at: At<'_>) -> Folded<Change> {
-        let EventRow { block, log_index, ref event, .. } = *at.0;
-        let mut offices = self.offices.clone().unwrap_or(OfficeState {
-            block,
-            log_index,
-            credit_settler: Address::ZERO,
-            paused_until: 0,
-            seq: 0,
-        });
-        (offices.block, offices.log_index) = (block, log_index);
-        offices.seq = offices.seq.saturating_add(1);
-        match event {
-            Event::CreditSettlerNamed(CreditSettlerNamed { settler, seq }) => {
-                at.same("sequence number of the offices", *seq, offices.seq)?;
-                offices.credit_settler = *settler;
-            }
-            Event::Paused(e) => {
-                at.same("sequence number of the offices", e.seq, offices.seq)?;
-                offices.paused_until = self.paused(at, e)?;
-            }
-            _ => {}
-        }
+    pub(super) fn credit_settler_named(
+        &self,
+        at: At<'_>,
+        e: &CreditSettlerNamed,
+    ) -> Folded<Change> {
+        let offices = OfficeState { credit_settler: e.settler, ..self.next_offices(at, e.seq)? };
         Ok(Change { offices: Some(offices), ..Change::default() })
     }
 
+    pub(super) fn paused(&self, at: At<'_>, e: &Paused) -> Folded<Change> {
+        let paused_until = self.pause_end(at, e)?;
+        let offices = OfficeState { paused_until, ..self.next_offices(at, e.seq)? };
+        Ok(Change { offices: Some(offices), ..Change::default() })
+    }
+
+    /// The offices one further in their sequence, at this event.
+    fn next_offices(&self, at: At<'_>, seq: u64) -> Folded<OfficeState> {
+        let EventRow { block, log_index, .. } = *at.0;
+        let before = self.offices.as_ref();
+        let last = before.map_or(0, |offices| offices.seq);
+        at.same("sequence number of the offices", seq, last.saturating_add(1))?;
+        let credit_settler = before.map_or(Address::ZERO, |offices| offices.credit_settler);
+        let paused_until = self.paused_until();
+        Ok(OfficeState { block, log_index, credit_settler, paused_until, seq })
+    }
+
     /// A pause of at most 7 days, 30 days after the last one, or the end of one at once.
-    fn paused(&self, at: At<'_>, e: &Paused) -> Folded<i64> {
+    fn pause_end(&self, at: At<'_>, e: &Paused) -> Folded<i64> {
         let until = at.time("end of the pause", e.until)?;
         let (now, last) = (at.1, self.paused_until());
         if until == now && last > now {

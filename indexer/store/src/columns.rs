@@ -1,7 +1,7 @@
 //! pure: an event as the columns of its row and back, without loss.
 
 use alloy::primitives::{Address, B256, U256};
-use contracts::event::Event;
+use contracts::event::{Committed, DelegateSet, DelegateSpent, Event};
 use contracts::{Amount, Lot, Order};
 
 mod read;
@@ -58,72 +58,38 @@ pub(crate) fn columns_of(event: &Event) -> Columns {
         Event::BurnCredited(e) => Columns { amount: Some(e.amount), ..all },
         Event::Burned(e) => Columns { amount: Some(e.amount), ..all },
         Event::CreditIssued(e) => Columns { amount: Some(e.amount), ..all },
-        Event::DelegateSet(_)
-        | Event::DelegateRevoked(_)
-        | Event::DelegateSpent(_)
-        | Event::CreditSettlerNamed(_)
-        | Event::Paused(_) => consent_columns(event, all),
+        Event::DelegateSet(e) => delegate_set(e, all),
+        Event::DelegateRevoked(e) => Columns { counterparty: Some(e.agent), ..all },
+        Event::CreditSettlerNamed(e) => {
+            Columns { counterparty: Some(e.settler), seq: Some(e.seq), ..all }
+        }
+        Event::Paused(e) => Columns { at: Some(e.until), seq: Some(e.seq), ..all },
         Event::Opened(e) => Columns {
             counterparty: Some(e.payer),
             spent: Some(e.credit_spent),
             amount: Some(e.pulled),
             ..all
         },
+        Event::DelegateSpent(e) => delegate_spent(e, all),
         Event::ToppedUp(e) => Columns { amount: Some(e.amount), funded: Some(e.funded), ..all },
-        Event::Released(e) => Columns {
-            lot_hash: Some(e.lot_hash),
-            amount: Some(e.amount),
-            fee: Some(e.fee),
-            burn: Some(e.burn),
-            released: Some(e.released),
-            ..all
-        },
-        Event::Committed(e) => Columns {
-            counterparty: Some(e.node),
-            lot_hash: Some(e.lot_hash),
-            amount: Some(e.amount),
-            at: Some(e.window_end),
-            approved: Some(e.approved),
-            pending: Some(e.pending),
-            ..all
-        },
+        Event::Released(e) => {
+            let all = Columns { lot_hash: Some(e.lot_hash), ..all };
+            paid(e.amount, e.fee, e.burn, e.released, all)
+        }
+        Event::Committed(e) => committed(e, all),
         Event::Approved(e) => {
             Columns { counterparty: Some(e.by), lot_hash: Some(e.lot_hash), ..all }
         }
-        Event::Rejected(e) => Columns {
-            counterparty: Some(e.by),
-            lot_hash: Some(e.lot_hash),
-            mask: Some(e.mask),
-            hash: Some(e.reason_hash),
-            amount: Some(e.amount),
-            pending: Some(e.pending),
-            ..all
-        },
-        Event::Settled(e) => Columns {
-            lot_hash: Some(e.lot_hash),
-            hash: Some(e.key),
-            mask: Some(e.mask),
-            amount: Some(e.amount),
-            fee: Some(e.fee),
-            burn: Some(e.burn),
-            released: Some(e.released),
-            pending: Some(e.pending),
-            ..all
-        },
-        Event::Lapsed(e) => Columns {
-            lot_hash: Some(e.lot_hash),
-            mask: Some(e.mask),
-            amount: Some(e.amount),
-            pending: Some(e.pending),
-            ..all
-        },
-        Event::Redeemed(e) => Columns {
-            amount: Some(e.amount),
-            fee: Some(e.fee),
-            burn: Some(e.burn),
-            released: Some(e.released),
-            ..all
-        },
+        Event::Rejected(e) => {
+            let all = Columns { counterparty: Some(e.by), hash: Some(e.reason_hash), ..all };
+            freed(e.lot_hash, e.mask, e.amount, e.pending, all)
+        }
+        Event::Settled(e) => {
+            let all = freed(e.lot_hash, e.mask, e.amount, e.pending, all);
+            paid(e.amount, e.fee, e.burn, e.released, Columns { hash: Some(e.key), ..all })
+        }
+        Event::Lapsed(e) => freed(e.lot_hash, e.mask, e.amount, e.pending, all),
+        Event::Redeemed(e) => paid(e.amount, e.fee, e.burn, e.released, all),
         Event::CloseRequested(e) => {
             Columns { counterparty: Some(e.by), at: Some(e.work_deadline), ..all }
         }
@@ -135,31 +101,49 @@ pub(crate) fn columns_of(event: &Event) -> Columns {
     }
 }
 
-/// Delegates and offices; other events have nothing more.
-fn consent_columns(event: &Event, all: Columns) -> Columns {
-    match event {
-        Event::DelegateSet(e) => Columns {
-            counterparty: Some(e.agent),
-            party: Some(e.settler),
-            allowance: Some(e.allowance),
-            max_per_job: Some(e.max_per_job),
-            at: Some(e.expiry),
-            ..all
-        },
-        Event::DelegateRevoked(e) => Columns { counterparty: Some(e.agent), ..all },
-        Event::DelegateSpent(e) => Columns {
-            counterparty: Some(e.agent),
-            party: Some(e.payer),
-            amount: Some(e.amount),
-            allowance: Some(e.allowance),
-            ..all
-        },
-        Event::CreditSettlerNamed(e) => {
-            Columns { counterparty: Some(e.settler), seq: Some(e.seq), ..all }
-        }
-        Event::Paused(e) => Columns { at: Some(e.until), seq: Some(e.seq), ..all },
-        _ => all,
+fn delegate_set(e: &DelegateSet, all: Columns) -> Columns {
+    Columns {
+        counterparty: Some(e.agent),
+        party: Some(e.settler),
+        allowance: Some(e.allowance),
+        max_per_job: Some(e.max_per_job),
+        at: Some(e.expiry),
+        ..all
     }
+}
+
+fn delegate_spent(e: &DelegateSpent, all: Columns) -> Columns {
+    Columns {
+        counterparty: Some(e.agent),
+        party: Some(e.payer),
+        amount: Some(e.amount),
+        allowance: Some(e.allowance),
+        ..all
+    }
+}
+
+fn committed(e: &Committed, all: Columns) -> Columns {
+    Columns {
+        counterparty: Some(e.node),
+        lot_hash: Some(e.lot_hash),
+        amount: Some(e.amount),
+        at: Some(e.window_end),
+        approved: Some(e.approved),
+        pending: Some(e.pending),
+        ..all
+    }
+}
+
+/// Money that left a job, with its shares.
+fn paid(amount: Amount, fee: Amount, burn: Amount, released: Amount, all: Columns) -> Columns {
+    let (amount, released) = (Some(amount), Some(released));
+    Columns { amount, fee: Some(fee), burn: Some(burn), released, ..all }
+}
+
+/// Units of a lot that are pending no more.
+fn freed(lot_hash: B256, mask: U256, amount: Amount, pending: Amount, all: Columns) -> Columns {
+    let (lot_hash, mask) = (Some(lot_hash), Some(mask));
+    Columns { lot_hash, mask, amount: Some(amount), pending: Some(pending), ..all }
 }
 
 fn kind_of(event: &Event) -> &'static str {

@@ -11,10 +11,10 @@ use crate::events::EventRow;
 
 /// One leg of an event. A debit takes `amount` out of `book`, a credit puts it in.
 ///
-/// Books: `wallet:0x..` an account's free balance; `credit:0x..` its credit; `job:0x..` what a job holds, pending money
-/// included; `fee:0x..` and `burn:0x..` shares of a job between the events that take and credit
-/// them, empty after each transaction; `outside` the rest of the world, below zero by what the
-/// escrow holds.
+/// Books: `wallet:0x..` an account's free balance; `credit:0x..` its credit; `job:0x..` what a job
+/// holds, pending money included; `fee:0x..` and `burn:0x..` shares of a job between the events
+/// that take and credit them, empty after each transaction; `outside` the rest of the world, below
+/// zero by what the escrow holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
     pub block: u64,
