@@ -6,11 +6,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::amount::Amount;
-use crate::order::{Lot, Order, domain, job_id, lot_hash, lots_hash, lots_hash_of};
+use crate::order::{
+    Lot, Order, Payout, domain, job_id, lot_hash, lots_hash, lots_hash_of, payouts_hash,
+};
 use crate::receipt::{Receipt, output_hash, receipt_leaves, receipts_root};
 use crate::revert::snake_case;
 use crate::seal::LotKey;
-use crate::signing::{self, CloseRequest, Rejection, signing_hash};
+use crate::signing::{self, Close, CloseRequest, Rejection, signing_hash};
 use crate::{RenderEscrow, merkle, units};
 
 const FILE: &str = include_str!("../test/golden.json");
@@ -54,6 +56,10 @@ fn type_hashes_match() {
         ("approval", hash_of(&signing::Approval::eip712_encode_type())),
         ("rejection", hash_of(&Rejection::eip712_encode_type())),
         ("closeRequest", hash_of(&CloseRequest::eip712_encode_type())),
+        ("close", hash_of(&Close::eip712_encode_type())),
+        ("voucher", hash_of(&signing::Voucher::eip712_encode_type())),
+        ("redemption", hash_of(&signing::Redemption::eip712_encode_type())),
+        ("payout", hash_of(&signing::Payout::eip712_encode_type())),
         ("receipt", hash_of(&signing::Receipt::eip712_encode_type())),
     ];
     assert_eq!(types.as_object().unwrap().len(), ours.len());
@@ -84,6 +90,7 @@ fn digests_of_every_job_match() {
             ("acceptanceDigest", signing_hash(&signing::acceptance(id, &lots), &domain)),
             ("approvalDigest", signing_hash(&signing::approval(id, &lots), &domain)),
             ("closeRequestDigest", signing_hash(&CloseRequest { jobId: id }, &domain)),
+            ("closeDigest", signing_hash(&Close { jobId: id }, &domain)),
         ];
         for (key, digest) in digests {
             assert_eq!(digest, hash(&job[key]), "{name}: {key}");
@@ -96,6 +103,23 @@ fn digests_of_every_job_match() {
             reasonHash: hash(&entry["reasonHash"]),
         };
         assert_eq!(signing_hash(&rejection, &domain), hash(&entry["digest"]), "{name}");
+    }
+}
+
+#[test]
+fn vouchers_and_redemptions_match() {
+    let golden = golden();
+    for job in golden["jobs"].as_array().unwrap() {
+        let (domain, id) = (domain_of(job), hash(&job["jobId"]));
+        let entry = &job["redemption"];
+        let cumulative: Amount = read(&entry["cumulative"]);
+        let voucher = signing_hash(&signing::voucher(id, cumulative), &domain);
+        assert_eq!(voucher, hash(&entry["voucherDigest"]));
+        let payouts: Vec<Payout> = read(&entry["payouts"]);
+        assert!(!payouts.is_empty());
+        assert_eq!(payouts_hash(&payouts), hash(&entry["payoutsHash"]));
+        let redemption = signing::redemption(id, cumulative, &payouts);
+        assert_eq!(signing_hash(&redemption, &domain), hash(&entry["digest"]));
     }
 }
 

@@ -3,7 +3,7 @@
 pragma solidity 0.8.37;
 
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
-import {Hashes, Lot, Order, Receipt} from "../src/Order.sol";
+import {Hashes, Lot, Order, Payout, Receipt} from "../src/Order.sol";
 import {RenderEscrow} from "../src/RenderEscrow.sol";
 import {Units} from "../src/Units.sol";
 import {Fixture} from "./Fixture.sol";
@@ -23,6 +23,10 @@ contract GoldenTest is Fixture {
         _same(Hashes.APPROVAL, ".typeHashes.approval");
         _same(Hashes.REJECTION, ".typeHashes.rejection");
         _same(Hashes.CLOSE_REQUEST, ".typeHashes.closeRequest");
+        _same(Hashes.CLOSE, ".typeHashes.close");
+        _same(Hashes.VOUCHER, ".typeHashes.voucher");
+        _same(Hashes.REDEMPTION, ".typeHashes.redemption");
+        _same(Hashes.PAYOUT, ".typeHashes.payout");
         _same(Hashes.RECEIPT, ".typeHashes.receipt");
     }
 
@@ -75,6 +79,10 @@ contract GoldenTest is Fixture {
         return Hashes.receipt(receipt);
     }
 
+    function hashPayouts(Payout[] calldata payouts) external pure returns (bytes32) {
+        return Hashes.payouts(payouts);
+    }
+
     function _checkJobVector(string memory path) private {
         vm.chainId(_uint(string.concat(path, ".chainId")));
         address verifying = _address(string.concat(path, ".verifyingContract"));
@@ -85,8 +93,29 @@ contract GoldenTest is Fixture {
         bytes32 jobId = escrow.jobIdOf(order);
         _same(jobId, string.concat(path, ".jobId"));
         _same(_digest(Hashes.closeRequest(jobId)), string.concat(path, ".closeRequestDigest"));
+        _same(_digest(Hashes.close(jobId)), string.concat(path, ".closeDigest"));
+        _checkRedemption(string.concat(path, ".redemption"), jobId);
         _checkLots(path, order, jobId);
         _checkReceipts(path, jobId);
+    }
+
+    function _checkRedemption(string memory path, bytes32 jobId) private view {
+        uint96 cumulative = uint96(_uint(string.concat(path, ".cumulative")));
+        _same(_digest(Hashes.voucher(jobId, cumulative)), string.concat(path, ".voucherDigest"));
+        string memory rows = string.concat(path, ".payouts");
+        uint256 n = 0;
+        while (vm.keyExistsJson(json, _at(rows, n))) ++n;
+        vm.assertTrue(n != 0, "payouts in golden.json");
+        Payout[] memory payouts = new Payout[](n);
+        for (uint256 i = 0; i < n; ++i) {
+            string memory row = _at(rows, i);
+            payouts[i].node = _address(string.concat(row, ".node"));
+            payouts[i].amount = uint96(_uint(string.concat(row, ".amount")));
+        }
+        bytes32 payoutsHash = this.hashPayouts(payouts);
+        _same(payoutsHash, string.concat(path, ".payoutsHash"));
+        bytes32 act = Hashes.redemption(jobId, cumulative, payoutsHash);
+        _same(_digest(act), string.concat(path, ".digest"));
     }
 
     function _checkLots(string memory path, Order memory order, bytes32 jobId) private view {
