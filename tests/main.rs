@@ -7,6 +7,7 @@ mod world;
 mod stories {
     mod audit;
     mod cli;
+    mod consents;
     mod demo;
     mod edge;
     mod faults;

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use alloy::consensus::{Transaction, TxEnvelope};
 use alloy::eips::eip2718::Decodable2718;
+use alloy::primitives::aliases::U40;
 use alloy::primitives::{Bytes, U256, keccak256};
-use contracts::{Amount, RenderEscrow};
+use alloy::signers::local::PrivateKeySigner;
+use contracts::{Amount, Payout, RenderEscrow};
 use indexer::audit::{Difference, Report};
 use store::{
     Action, IntakeOrder, Lease, LeaseState, LotDraft, Node, Quote, ReceiptRow, SentTx, Spec, Store,
@@ -16,7 +18,7 @@ use crate::world::deals::Deal;
 use crate::world::{RNDR, World, hash_of, wallet};
 
 /// Every amount column of the chain's tables.
-const AMOUNTS: [(&str, &str); 15] = [
+const AMOUNTS: [(&str, &str); 23] = [
     ("events", "amount"),
     ("events", "fee"),
     ("events", "burn"),
@@ -24,14 +26,22 @@ const AMOUNTS: [(&str, &str); 15] = [
     ("events", "funded"),
     ("events", "released"),
     ("events", "pending"),
+    ("events", "credit"),
+    ("events", "spent"),
+    ("events", "allowance"),
+    ("events", "max_per_job"),
     ("job_orders", "cap"),
     ("job_orders", "max_unit_price"),
     ("lots", "unit_price"),
     ("account_states", "free"),
+    ("account_states", "credit"),
     ("job_states", "funded"),
     ("job_states", "released"),
     ("job_states", "pending"),
     ("job_states", "units_paid"),
+    ("job_states", "credit_share"),
+    ("delegate_states", "allowance"),
+    ("delegate_states", "max_per_job"),
 ];
 
 /// Every kind of event at least once.
@@ -60,6 +70,29 @@ async fn eventful(world: &World) {
     deal.lapse(world, &lapsed).await;
     deal.settle(world, &[late]).await;
     world.send(&payer, world.escrow, RenderEscrow::burnCall {}).await;
+    consents(world, &payer).await;
+}
+
+/// Credit, a delegate, a job of calls, an agreed close, and the pause.
+async fn consents(world: &World, payer: &PrivateKeySigner) {
+    let issue = world.issue_call(payer.address(), 5 * RNDR).await;
+    let issuer = wallet("issuer");
+    world.send(&issuer, world.escrow, issue).await;
+    let (agent, node) = (wallet("agent"), wallet("node").address());
+    let calls = Deal::of_calls(world, payer, 2).await;
+    let name = RenderEscrow::nameSettlerCall { settler: calls.order.settler };
+    world.send(&issuer, world.escrow, name).await;
+    let set = calls.delegate_call(agent.address(), world.anvil.now().await);
+    world.send(payer, world.escrow, set).await;
+    world.send(payer, world.escrow, calls.open_for_call(&agent)).await;
+    let revoke = RenderEscrow::revokeDelegateCall { agent: agent.address() };
+    world.send(payer, world.escrow, revoke).await;
+    let payouts = [Payout { node, amount: Amount::from_base(RNDR).unwrap() }];
+    world.send(payer, world.escrow, calls.redeem_call(RNDR, &payouts)).await;
+    world.send(payer, world.escrow, calls.agreed_close_call()).await;
+    let guardian = world.funded("guardian", 0).await;
+    let until = U40::from(world.anvil.now().await + 3_600);
+    world.send(&guardian, world.escrow, RenderEscrow::pauseCall { until }).await;
 }
 
 async fn indexed(world: &World) -> Store {
@@ -90,8 +123,8 @@ async fn an_honest_index_is_clean_and_its_balance_sheet_sums_to_zero() {
         .iter()
         .map(|row| row.event.name())
         .collect();
-    assert_eq!(kinds.len(), 16, "{kinds:?}");
-    assert_eq!((report.jobs, report.lots), (1, 5));
+    assert_eq!(kinds.len(), 24, "{kinds:?}");
+    assert_eq!((report.jobs, report.lots), (2, 5));
     assert_eq!(report.token_balance, report.liabilities);
     let sum = report.books.iter().fold(0i128, |sum, book| {
         let side = |amount: Amount| i128::try_from(amount.base()).unwrap();

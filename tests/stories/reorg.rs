@@ -18,7 +18,7 @@ async fn place(world: &World, store: &Store, receipt: &TransactionReceipt) -> Op
     ours.first().map(|row| (row.block, ours.len()))
 }
 
-async fn assert_equals_replay(world: &World, store: &Store) {
+pub async fn assert_equals_replay(world: &World, store: &Store) {
     world.caught_up(store).await;
     let report = world.audit(store).await;
     assert!(report.is_clean(), "{}", report.first().unwrap());
@@ -28,7 +28,7 @@ async fn assert_equals_replay(world: &World, store: &Store) {
 
 /// Plays a signed transaction through its life: mined, orphaned for good, mined again, moved to
 /// another block by a reorg that keeps it. The index follows each time.
-async fn through_reorgs(world: &World, store: &Store, raw: Bytes, events: usize) {
+pub async fn through_reorgs(world: &World, store: &Store, raw: Bytes, events: usize) {
     let first = world.send_raw(&raw).await;
     assert!(first.status(), "the call of this story reverts");
     world.anvil.mine(2).await;

@@ -1,11 +1,12 @@
 //! Orders, lots and signatures made by hand, to drive the escrow without any service.
 
+use alloy::primitives::aliases::U40;
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy::rpc::types::TransactionReceipt;
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{Eip712Domain, SolStruct};
-use contracts::{Amount, JobId, Lot, Order, RenderEscrow, order, signing, units};
+use contracts::{Amount, JobId, Lot, Order, Payout, RenderEscrow, order, signing, units};
 
 use super::{RNDR, World, hash_of, wallet};
 
@@ -55,6 +56,56 @@ impl Deal {
         let job_id = order::job_id(&order, &domain);
         let node = wallet("node").address();
         Self { payer: payer.clone(), settler, node, order, job_id, domain }
+    }
+
+    /// A job of calls, which are paid by vouchers; else the same terms.
+    pub async fn of_calls(world: &World, payer: &PrivateKeySigner, salt: u64) -> Self {
+        let deal = Self::new(world, payer, salt).await;
+        let order = Order { units: 0, max_unit_price: Amount::ZERO, ..deal.order };
+        let job_id = order::job_id(&order, &deal.domain);
+        Self { order, job_id, ..deal }
+    }
+
+    /// `agent` may open jobs with this settler: 30 RNDR in all, 25 each, for a day from `now`.
+    pub fn delegate_call(&self, agent: Address, now: u64) -> RenderEscrow::setDelegateCall {
+        RenderEscrow::setDelegateCall {
+            agent,
+            settler: self.order.settler,
+            allowance: Amount::from_base(30 * RNDR).unwrap().into(),
+            maxPerJob: Amount::from_base(25 * RNDR).unwrap().into(),
+            expiry: U40::from(now + 86_400),
+        }
+    }
+
+    /// From the payer's account, by the signature of `by`.
+    pub fn open_for_call(&self, by: &PrivateKeySigner) -> RenderEscrow::openForCall {
+        RenderEscrow::openForCall {
+            order: self.order.to_sol(),
+            signer: by.address(),
+            signature: by.sign_hash_sync(&self.job_id).unwrap().as_bytes().to_vec().into(),
+        }
+    }
+
+    /// `cumulative` in all, what it adds split as `payouts`; signed by payer and settler.
+    pub fn redeem_call(&self, cumulative: u128, payouts: &[Payout]) -> RenderEscrow::redeemCall {
+        let total = Amount::from_base(cumulative).unwrap();
+        RenderEscrow::redeemCall {
+            order: self.order.to_sol(),
+            cumulative: total.into(),
+            signature: self.signed(&self.payer, &signing::voucher(self.job_id, total)),
+            payouts: payouts.iter().map(Payout::to_sol).collect(),
+            consent: self.signed(&self.settler, &signing::redemption(self.job_id, total, payouts)),
+        }
+    }
+
+    /// Before the job's end, by the signatures of payer and settler.
+    pub fn agreed_close_call(&self) -> RenderEscrow::closeCall {
+        let act = signing::Close { jobId: self.job_id };
+        RenderEscrow::closeCall {
+            order: self.order.to_sol(),
+            payerSide: self.signed(&self.payer, &act),
+            settlerSide: self.signed(&self.settler, &act),
+        }
     }
 
     fn signed<S: SolStruct>(&self, by: &PrivateKeySigner, act: &S) -> Bytes {

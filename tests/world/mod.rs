@@ -136,6 +136,14 @@ impl World {
         self.send(from, self.escrow, RenderEscrow::depositCall { amount }).await
     }
 
+    /// The issuer's call that makes RNDR of its own credit of `to`; it has them and allows it.
+    pub async fn issue_call(&self, to: Address, rndr: u128) -> RenderEscrow::issueCreditCall {
+        let issuer = self.funded("issuer", rndr).await;
+        let (spender, value) = (self.escrow, U256::from(rndr));
+        self.send(&issuer, self.token, LegacyRndr::approveCall { spender, value }).await;
+        RenderEscrow::issueCreditCall { to, amount: Amount::from_base(rndr).unwrap().into() }
+    }
+
     pub fn indexer_config(&self) -> indexer::Config {
         indexer::Config {
             rpc_url: self.anvil.rpc_url(),
