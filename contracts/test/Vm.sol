@@ -28,6 +28,7 @@ interface Vm {
     function warp(uint256 time) external;
     function chainId(uint256 id) external;
     function deal(address holder, uint256 amount) external;
+    function getCode(string calldata artifact) external view returns (bytes memory);
     function etch(address target, bytes calldata code) external;
     function prank(address caller) external;
     function startPrank(address caller) external;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::generated::{self, Mode};
+use crate::halmos::{self, Mutants};
 use crate::postgres::Cluster;
 use crate::steps::{self, Step, Work};
 use crate::{foundry, planted, slither, tidy};
@@ -31,6 +32,7 @@ fn all(root: &Path) -> Vec<Step<'_>> {
         inside("contracts check", || generated::contracts(root, Mode::Check)),
         forge(root, "forge fmt", SHORT, &["fmt", "--check"]),
         forge(root, "forge lint", SHORT, &["lint", "--deny", "warnings", "src"]),
+        inside("halmos", || halmos::run(root, Mutants::Few)),
         inside("slither", || slither::run(root)),
         // Two minutes of one core from an empty folder, so five would be too near.
         forge(root, "forge build", LONG, &["build", "--sizes"]),

@@ -1,8 +1,10 @@
 //! `cargo xtask`: what people and CI both run; lists the tasks and starts one.
 
 mod ci;
+mod deep;
 mod foundry;
 mod generated;
+mod halmos;
 mod mutate;
 mod planted;
 mod postgres;
@@ -17,6 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use generated::Mode;
+use halmos::Mutants;
 
 const USAGE: &str = "\
 usage: cargo xtask <task>
@@ -24,9 +27,11 @@ usage: cargo xtask <task>
   ci                        every check and test, with the time of each
   tidy [--write]            the house rules; --write prints the tree into ARCHITECTURE.md
   contracts write|check     ABI and bytecode in contracts/artifacts
+  contracts deep [PART ..]  what takes hours: fuzz, invariants, halmos, mutate
   contracts slither         static analysis of contracts/src
   contracts mutate [--seed S] [--sample N] [--part i/n] [--events]
                             mutants of contracts/src against the branch trees
+  contracts halmos [all]    symbolic properties, and a few or all of their mutants
   openapi write|check       api/openapi.json
   planted                   shows that a red test turns CI red";
 
@@ -52,6 +57,9 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         ["tidy", "--write"] => tidy::run(&root, true)?,
         ["contracts", "write"] => generated::contracts(&root, Mode::Write)?,
         ["contracts", "check"] => generated::contracts(&root, Mode::Check)?,
+        ["contracts", "halmos"] => halmos::run(&root, Mutants::Few)?,
+        ["contracts", "halmos", "all"] => halmos::run(&root, Mutants::All)?,
+        ["contracts", "deep", parts @ ..] => return deep::run(&root, parts),
         ["contracts", "slither"] => slither::run(&root)?,
         ["contracts", "mutate", options @ ..] => {
             mutate::run(&root, &mutate::Plan::parse(options)?)?
