@@ -31,6 +31,7 @@ interface Vm {
     function getCode(string calldata artifact) external view returns (bytes memory);
     function etch(address target, bytes calldata code) external;
     function prank(address caller) external;
+    function prank(address caller, address origin) external;
     function startPrank(address caller) external;
     function stopPrank() external;
     function assume(bool condition) external pure;
