@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 use crate::halmos::{self, Mutants};
 use crate::steps::{self, Step, Work};
-use crate::{foundry, mutate};
+use crate::{coverage, foundry, mutate};
 
 /// One part: what `cargo xtask contracts deep NAME` runs, and how deep it goes.
 struct Part {
@@ -18,6 +18,7 @@ struct Part {
 }
 
 const PARTS: &[Part] = &[
+    Part { name: "coverage", figures: "the trees and attacks", work: covered },
     Part { name: "fuzz", figures: "200,000 runs of each test", work: fuzz },
     Part { name: "invariants", figures: "500 runs of 500 calls", work: invariants },
     Part { name: "halmos", figures: "all properties and mutants", work: symbolic },
@@ -55,6 +56,10 @@ fn invariants(root: &Path) -> Work<'_> {
     let mut command = forge(root, &["--match-contract", "InvariantsTest"]);
     command.env("FOUNDRY_INVARIANT_RUNS", "500").env("FOUNDRY_INVARIANT_DEPTH", "500");
     Work::Program(command, LIMIT)
+}
+
+fn covered(root: &Path) -> Work<'_> {
+    Work::Inside(Box::new(|| coverage::run(root)))
 }
 
 fn symbolic(root: &Path) -> Work<'_> {

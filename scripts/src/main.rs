@@ -1,6 +1,7 @@
 //! `cargo xtask`: what people and CI both run; lists the tasks and starts one.
 
 mod ci;
+mod coverage;
 mod deep;
 mod foundry;
 mod generated;
@@ -28,6 +29,7 @@ usage: cargo xtask <task>
   tidy [--write]            the house rules; --write prints the tree into ARCHITECTURE.md
   contracts write|check     ABI and bytecode in contracts/artifacts
   contracts deep [PART ..]  what takes hours: fuzz, invariants, halmos, mutate
+  contracts coverage        lines, branches and functions that no Solidity test reaches
   contracts slither         static analysis of contracts/src
   contracts mutate [--seed S] [--sample N] [--part i/n] [--events]
                             mutants of contracts/src against the branch trees
@@ -60,6 +62,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         ["contracts", "halmos"] => halmos::run(&root, Mutants::Few)?,
         ["contracts", "halmos", "all"] => halmos::run(&root, Mutants::All)?,
         ["contracts", "deep", parts @ ..] => return deep::run(&root, parts),
+        ["contracts", "coverage"] => coverage::run(&root)?,
         ["contracts", "slither"] => slither::run(&root)?,
         ["contracts", "mutate", options @ ..] => {
             mutate::run(&root, &mutate::Plan::parse(options)?)?

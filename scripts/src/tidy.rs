@@ -10,6 +10,7 @@ mod rules;
 mod source;
 #[cfg(test)]
 mod tests;
+mod threats;
 mod tree;
 
 use std::path::Path;
@@ -69,6 +70,7 @@ pub const RULES: &[Rule] = &[
     rule("lock-host", "keep registry hosts out of lock files", lines::lock_host),
     rule("unexplained-table", "put a -- comment above it", lines::unexplained_table),
     rule("branch-tree", "keep x.tree and x.t.sol alike", branches::branch_tree),
+    rule("threat-tests", "name tests that exist, and each attack", threats::threat_tests),
     rule("architecture", "run `cargo xtask tidy --write`", tree::stale),
 ];
 

@@ -39,6 +39,7 @@ const SAMPLES: &[(&str, &str, &str, &str)] = &[
         "-- What a is.\nCREATE TABLE a (b BIGINT);"),
     ("branch-tree", "contracts/test/deposit.t.sol", "", ""),
     ("branch-tree", "contracts/test/deposit.tree", "", ""),
+    ("threat-tests", "contracts/README.md", "## Threats\n| a | `attacks`: Gone |", "## Other"),
     ("architecture", "ARCHITECTURE.md", "# Architecture", ""),
 ];
 
