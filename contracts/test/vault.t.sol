@@ -226,6 +226,14 @@ contract VaultTest is FundingFixture {
         _checkRescue(0, 6);
     }
 
+    function test_rescueVault_SendsASingleUnitOfEither() public {
+        _depositForVault(1);
+        vm.warp(order.openBy);
+        _checkRescue(0, 1);
+        usdc.mint(vault, 1);
+        _checkRescue(1, 0);
+    }
+
     function test_rescueVault_SendsBothParts() public {
         _depositForVault(6);
         usdc.mint(vault, 5);

@@ -18,8 +18,17 @@ EVENT_REMOVED, EVENT_FIELD, EVENT_SWAP = "event removed", "event field", "event 
 BOUNDARY, OFF_BY_ONE = "boundary", "off by one"
 
 
-# An immutable that is set where it is declared holds what the constant held, whatever the contract.
-SAME_BY_LANGUAGE = {"constant": "immutable"}
+# Nothing is below zero here, a variable starts as zero, and an immutable set where it is declared
+# holds what a constant does: these changes make no other contract, whatever the tests.
+SAME_BY_LANGUAGE = [
+    (" == 0", " <= 0"),
+    (" != 0", " > 0"),
+    (" = 0;", " ;"),
+    (" constant ", " immutable "),
+]
+# Nor does a narrower type of a constant: one that does not hold its value does not compile, and
+# whatever ours are reckoned with has 256 bits.
+NARROWER_CONSTANT = re.compile(rb"\s+uint(\d+) \w+ constant ")
 
 
 class Pool:
@@ -38,8 +47,7 @@ class Pool:
         while old and new and old[-1] == new[-1]:
             old, new, end = old[:-1], new[:-1], end - 1
         change = (str(path), start, end, new)
-        same = SAME_BY_LANGUAGE.get(old.decode()) == new.decode()
-        if old == new or same or change in self.seen:
+        if old == new or change in self.seen or is_same(source, start, end, new):
             return
         self.seen.add(change)
         self.mutants.append({
@@ -50,6 +58,16 @@ class Pool:
             "end": end,
             "new": new.decode(),
         })
+
+
+def is_same(source, start, end, new):
+    declared = NARROWER_CONSTANT.match(source, source.rfind(b"\n", 0, start) + 1)
+    if declared and declared.span(1) == (start, end):
+        return True
+    before, old, after = source[max(start - 2, 0) : start], source[start:end], source[end : end + 3]
+    is_old, is_new = before + old + after, before + new + after
+    changes = [(one.encode(), other.encode()) for one, other in SAME_BY_LANGUAGE]
+    return any(one in is_old and is_old.replace(one, other) == is_new for one, other in changes)
 
 
 def mutators():

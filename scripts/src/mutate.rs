@@ -103,6 +103,9 @@ pub fn run(root: &Path, plan: &Plan) -> Result<()> {
                 let seconds = start.elapsed().as_secs_f64();
                 let tests = copy.tests(verdict.killer())?;
                 println!("{}", line(mutant, &verdict, seconds));
+                if matches!(verdict, Verdict::Survived) {
+                    println!("{}", report::row(mutant, copy.folder())?);
+                }
                 journal.add(Entry { mutant: key, tests, verdict: verdict.clone(), seconds })?;
                 (verdict, seconds)
             }

@@ -61,9 +61,9 @@ Mutants of `src`, tested by the branch trees alone: what `cargo xtask contracts 
 
 One place of one source is changed, by an operator of slither-mutate (in capitals) or of ours, and
 the tests that stand beside a `.tree` run on it. What does not compile, or to the same bytecode,
-does not count. The sample is the first of all mutants in the order of its seed. The reason behind
-a survivor is written by hand and kept when the command writes this file again; without one the
-command fails.
+does not count; what the language makes the same (`tools/mutants.py` lists it) is not tried. The
+sample is the first of all mutants in the order of its seed. The reason behind a survivor is
+written by hand and kept when the command writes this file again; without one the command fails.
 ";
 
 fn judge(tested: &[(Mutant, Verdict, f64)], section: &str) -> Result<()> {
@@ -125,7 +125,7 @@ fn section(
 }
 
 /// All cells but the last.
-fn row(mutant: &Mutant, folder: &Path) -> Result<String> {
+pub fn row(mutant: &Mutant, folder: &Path) -> Result<String> {
     let Mutant { file, line, operator, start, end, new } = mutant;
     let source = fs::read_to_string(folder.join(file))?;
     let parts = (source.get(..*start), source.get(*start..*end), source.get(*end..));
