@@ -121,9 +121,9 @@ abstract contract Jobs is Roles {
         work.funded = order.cap;
         work.seq = 1;
         work.status = JOB_OPEN;
-        _saveMoney(work);
         // In a plain opening the second slot stays zero, unwritten.
-        if (ofCredit != 0) _saveAll(work);
+        if (ofCredit == 0) _saveMoney(work);
+        else _saveAll(work);
         emit Opened(jobId, order.payer, funder, order, ofCredit, pulled, free, credit, seq);
     }
 

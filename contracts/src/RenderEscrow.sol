@@ -58,7 +58,7 @@ contract RenderEscrow is Lots {
     ) external {
         Work memory work = _workable(order);
         (bytes32[] memory hashes, bytes32 lotsHash) = _hashLots(work.jobId, lots);
-        _checkAcceptance(order, work.jobId, lotsHash, acceptance);
+        _checkSettler(order, Hashes.acceptance(work.jobId, lotsHash), acceptance);
         _checkPayerSide(order, Hashes.approval(work.jobId, lotsHash), approval);
         for (uint256 i = 0; i < lots.length; ++i) {
             _release(order, work, lots[i], hashes[i]);
@@ -75,7 +75,7 @@ contract RenderEscrow is Lots {
     ) external {
         Work memory work = _workable(order);
         (bytes32[] memory hashes, bytes32 lotsHash) = _hashLots(work.jobId, lots);
-        _checkAcceptance(order, work.jobId, lotsHash, acceptance);
+        _checkSettler(order, Hashes.acceptance(work.jobId, lotsHash), acceptance);
         bool approved = approval.length != 0;
         if (approved) _checkPayerSide(order, Hashes.approval(work.jobId, lotsHash), approval);
         for (uint256 i = 0; i < lots.length; ++i) {

@@ -5,7 +5,7 @@ pragma solidity 0.8.37;
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Accounts} from "./Accounts.sol";
 import {Consents} from "./Consents.sol";
-import {Hashes, Order} from "./Order.sol";
+import {Order} from "./Order.sol";
 
 abstract contract Roles is Accounts, EIP712 {
     /// Two slots.
@@ -77,15 +77,6 @@ abstract contract Roles is Accounts, EIP712 {
             allowance -= order.cap;
         }
         d.allowance = allowance;
-    }
-
-    function _checkAcceptance(
-        Order calldata order,
-        bytes32 jobId,
-        bytes32 lotsHash,
-        bytes calldata acceptance
-    ) internal view {
-        _checkSettler(order, Hashes.acceptance(jobId, lotsHash), acceptance);
     }
 
     function _checkSettler(Order calldata order, bytes32 act, bytes calldata signature)

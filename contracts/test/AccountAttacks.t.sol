@@ -404,16 +404,6 @@ contract AccountAttacksTest is Fixture {
         }
     }
 
-    function _signerRefused(address signer, uint256 expiry) private view returns (bytes memory) {
-        return abi.encodeWithSelector(
-            IRenderEscrow.RenderEscrow_SignerRefused.selector,
-            signer,
-            payer,
-            expiry,
-            block.timestamp
-        );
-    }
-
     function _termRefused(bytes32 term, address given, address wanted)
         private
         pure

@@ -300,6 +300,16 @@ abstract contract Fixture {
         vm.expectRevert(data);
     }
 
+    function _signerRefused(address signer, uint256 expiry) internal view returns (bytes memory) {
+        return abi.encodeWithSelector(
+            IRenderEscrow.RenderEscrow_SignerRefused.selector,
+            signer,
+            payer,
+            expiry,
+            block.timestamp
+        );
+    }
+
     function _callerRefused(address caller, address wanted, address orWanted) internal {
         vm.expectRevert(
             abi.encodeWithSelector(

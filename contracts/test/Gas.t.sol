@@ -2,7 +2,7 @@
 // Gas of the main paths as whole transactions, each with the most it may take.
 pragma solidity 0.8.37;
 
-import {Hashes, Lot, Order, Payout} from "../src/Order.sol";
+import {Lot, Order, Payout} from "../src/Order.sol";
 import {Fixture} from "./Fixture.sol";
 import {PushEscrow} from "./doubles/PushEscrow.sol";
 
@@ -139,28 +139,18 @@ contract GasTest is Fixture {
         order.units = 0;
         bytes32 jobId = escrow.jobIdOf(order);
         escrow.openFor(order, payer, _sign(PAYER_KEY, jobId));
-        _redeemUpTo(order, jobId, 1 ether, node);
-        _redeemUpTo(order, jobId, 3 ether, to);
+        _redeemUpTo(order, jobId, 1 ether, _payout(node, 1 ether));
+        _redeemUpTo(order, jobId, 3 ether, _payout(to, 2 ether));
         return _gas();
     }
 
-    function _redeemUpTo(Order memory order, bytes32 jobId, uint96 cumulative, address to)
+    function _redeemUpTo(Order memory order, bytes32 jobId, uint96 cumulative, Payout[] memory due)
         private
     {
-        (uint96 released,) = _paidOf(jobId);
-        Payout[] memory payouts = new Payout[](1);
-        payouts[0] = Payout(to, cumulative - released);
-        bytes32[] memory hashes = new bytes32[](1);
-        hashes[0] = keccak256(abi.encode(Hashes.PAYOUT, to, cumulative - released));
-        bytes32 act = Hashes.redemption(jobId, cumulative, Hashes.list(hashes));
-        bytes memory voucher = _sign(PAYER_KEY, _digest(Hashes.voucher(jobId, cumulative)));
-        bytes memory consent = _sign(SETTLER_KEY, _digest(act));
+        bytes memory voucher = _voucher(jobId, cumulative);
+        bytes memory consent = _redemption(jobId, cumulative, due);
         vm.prank(stranger);
-        escrow.redeem(order, cumulative, voucher, payouts, consent);
-    }
-
-    function _paidOf(bytes32 jobId) private view returns (uint96 released, uint96 pending) {
-        (, released, pending,,,,,) = escrow.job(jobId);
+        escrow.redeem(order, cumulative, voucher, due, consent);
     }
 
     function _commitAndSettle(bytes memory approval)

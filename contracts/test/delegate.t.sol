@@ -346,16 +346,6 @@ contract DelegateTest is Fixture {
         vm.assertEq(d, expiry, "expiry");
     }
 
-    function _signerRefused(address signer, uint256 expiry) private view returns (bytes memory) {
-        return abi.encodeWithSelector(
-            IRenderEscrow.RenderEscrow_SignerRefused.selector,
-            signer,
-            payer,
-            expiry,
-            block.timestamp
-        );
-    }
-
     function _unknown(address owner) private view returns (bytes memory) {
         return
             abi.encodeWithSelector(

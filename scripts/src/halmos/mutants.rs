@@ -232,7 +232,7 @@ pub const MUTANTS: &[Mutant] = &[
         "check_commit_needs_the_settler",
         "Lots",
         "RenderEscrow.sol",
-        "        _checkAcceptance(order, work.jobId, lotsHash, acceptance);\n        bool",
+        "        _checkSettler(order, Hashes.acceptance(work.jobId, lotsHash), acceptance);\n        bool",
         "        bool",
     ),
     deep(
