@@ -232,8 +232,8 @@ pub const MUTANTS: &[Mutant] = &[
         "check_commit_needs_the_settler",
         "Lots",
         "RenderEscrow.sol",
-        "        _checkSettler(order, Hashes.acceptance(work.jobId, lotsHash), acceptance);\n        bool",
-        "        bool",
+        "_checkSettler(order, Hashes.acceptance(work.jobId, lotsHash), acceptance);\n        bool",
+        "bool",
     ),
     deep(
         "check_only_the_payers_side_rejects",
