@@ -70,6 +70,27 @@ contract GoldenTest is Fixture {
         vm.assertTrue(!MerkleProof.verify(one, root, _leaf(other)), "an inner node as a value");
     }
 
+    /// A path proves the receipt in its own place, and its unit is in the receipt.
+    function test_PathOfOneReceiptProvesNoOtherUnit() public view {
+        Receipt[] memory receipts = new Receipt[](4);
+        bytes32[] memory leaves = new bytes32[](4);
+        for (uint32 i = 0; i < 4; ++i) {
+            receipts[i].unit = i;
+            leaves[i] = _leaf(this.hashReceipt(receipts[i]));
+        }
+        bytes32[2] memory above = [_pair(leaves[0], leaves[1]), _pair(leaves[2], leaves[3])];
+        bytes32 root = _pair(above[0], above[1]);
+        for (uint256 i = 0; i < 4; ++i) {
+            bytes32[] memory path = new bytes32[](2);
+            (path[0], path[1]) = (leaves[i ^ 1], above[1 - i / 2]);
+            for (uint32 j = 0; j < 4; ++j) {
+                receipts[i].unit = j;
+                bytes32 leaf = _leaf(this.hashReceipt(receipts[i]));
+                vm.assertTrue(MerkleProof.verify(path, root, leaf) == (i == j), "its own unit");
+            }
+        }
+    }
+
     // The libraries take calldata, so they are called through these.
     function hashOrder(Order calldata order) external pure returns (bytes32) {
         return Hashes.order(order);

@@ -189,14 +189,38 @@ contract AttacksTest is Fixture {
         _checkTaken(jobId, 2, 0);
     }
 
+    function test_UnitIsPaidOnceInTwoBatchesAndWhenItIsDoneAnew() public {
+        _release(order, _lot(3));
+        Lot[] memory lots = _two(_lot(4), _lotOf(otherNode, 0, 2, 0));
+        bytes memory approval = _approval(PAYER_KEY, jobId, lots);
+        vm.prank(settler);
+        _fails(_unitsTaken(2));
+        escrow.release(order, lots, "", approval);
+        bytes32 first = _commit(order, _sealed(8));
+        vm.prank(payer);
+        escrow.reject(order, _sealed(8), 8, "", "");
+        _commit(order, _lotOf(otherNode, 0, 8, 0));
+        vm.warp(windowEnd);
+        escrow.settle(order, _one(_lotOf(otherNode, 0, 8, 0)), _keys(0));
+        _fails(abi.encodeWithSelector(IRenderEscrow.RenderEscrow_NothingLeft.selector, first));
+        escrow.settle(order, _one(_sealed(8)), _keys(KEY));
+        vm.assertEq(_free(otherNode), 0.94 ether, "one payment for the unit");
+    }
+
     // ---- prices and payees ----
 
     function test_PriceOrCountCannotBeInflatedUnderAnApproval() public {
+        order.maxUnitPrice = 2 * PRICE;
+        jobId = _open(order);
         bytes memory approval = _approval(PAYER_KEY, jobId, _one(_lot(1)));
         Lot[] memory more = _one(_lot(3));
+        Lot[] memory dearer = _one(_lot(1));
+        dearer[0].unitPrice = 2 * PRICE;
+        vm.startPrank(settler);
         _signatureRefused(Hashes.approval(jobId, _lotsHash(jobId, more)), payer, approver);
-        vm.prank(settler);
         escrow.release(order, more, "", approval);
+        _signatureRefused(Hashes.approval(jobId, _lotsHash(jobId, dearer)), payer, approver);
+        escrow.release(order, dearer, "", approval);
     }
 
     function test_PayeeCannotBeSwappedUnderBothSignatures() public {
@@ -269,6 +293,11 @@ contract AttacksTest is Fixture {
         _fails(_tooEarly(jobId, START + GRACE));
         escrow.close(order, "", "");
         vm.stopPrank();
+        // It names itself for what returns: those terms are another job's, which nobody opened.
+        order.refundTo = payer;
+        _fails(_jobNotOpen(escrow.jobIdOf(order), 0));
+        escrow.close(order, "", "");
+        order.refundTo = treasury;
         vm.warp(START + GRACE - 1);
         _commit(order, _sealed(1));
         vm.warp(START + GRACE);
@@ -307,7 +336,9 @@ contract AttacksTest is Fixture {
     /// Whoever saw the key in the mempool tries all that could make the paying call fail.
     function test_KeySeenInTheMempoolCannotMakeTheSettleFail() public {
         Lot[] memory lots = _one(_sealed(1));
+        Lot[] memory others = _one(_lotOf(otherNode, 0, 1, 0));
         bytes memory acceptance = _acceptance(jobId, lots);
+        bytes memory another = _acceptance(jobId, others);
         bytes32 lotHash = _commit(order, lots[0]);
         vm.warp(windowEnd);
         vm.startPrank(payer);
@@ -318,8 +349,12 @@ contract AttacksTest is Fixture {
         );
         escrow.reject(order, lots[0], 1, "", "");
         escrow.requestClose(order, "");
+        _fails(_tooEarly(jobId, windowEnd + GRACE));
+        escrow.close(order, "", "");
         _fails(_lotKnown(lots[0], 1));
         escrow.commit(order, lots, acceptance, "");
+        _fails(_unitsTaken(1));
+        escrow.release(order, others, another, "");
         _fails(_tooEarly(lotHash, windowEnd + GRACE));
         escrow.lapse(order, lots[0]);
         vm.stopPrank();

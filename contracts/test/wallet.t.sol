@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 
 import {Hashes, Lot, Order} from "../src/Order.sol";
 import {IRenderEscrow} from "../src/IRenderEscrow.sol";
-import {HostileWallet, OwnedWallet, YesWallet} from "./doubles/Wallets.sol";
+import {HostileWallet, OwnedWallet, ReentrantWallet, YesWallet} from "./doubles/Wallets.sol";
 import {Fixture} from "./Fixture.sol";
 
 contract WalletTest is Fixture {
@@ -124,6 +124,31 @@ contract WalletTest is Fixture {
             escrow.openFor(order, address(hostile), "word");
             vm.assertLe(before - gasleft(), 460_000, "a wallet may not eat the relayer's gas");
         }
+    }
+
+    function test_wallet_WalletThatReentersWhileItIsAskedChangesNothing() public {
+        ReentrantWallet hostile = new ReentrantWallet();
+        _depositFor(address(hostile));
+        order = _order();
+        order.payer = address(hostile);
+        jobId = escrow.jobIdOf(order);
+        // The money that is about to open its job, and a rejection of what it is about to approve.
+        hostile.aim(address(escrow), abi.encodeCall(escrow.withdraw, (CAP, stranger)));
+        uint256 before = vm.snapshotState();
+        hostile.strike();
+        vm.assertEq(rndr.balanceOf(stranger), CAP, "by a call of its own");
+        vm.revertToState(before);
+        escrow.openFor(order, address(hostile), "yes");
+        _checkJob(jobId, CAP, 0, 0, 0, 1, 1);
+        vm.assertEq(rndr.balanceOf(stranger), 0, "while it is asked");
+        bytes32 lotHash = _commit(order, _lot(3));
+        hostile.aim(address(escrow), abi.encodeCall(escrow.reject, (order, _lot(3), 1, "", "")));
+        before = vm.snapshotState();
+        hostile.strike();
+        _checkLot(lotHash, 1, START + REVIEW, 1);
+        vm.revertToState(before);
+        escrow.approve(order, _one(_lot(3)), "yes");
+        _checkLot(lotHash, 2, START + REVIEW, 0);
     }
 
     function test_wallet_EoaWithCodeKeepsItsWord() public {

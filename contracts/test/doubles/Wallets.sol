@@ -43,6 +43,26 @@ contract YesWallet {
     }
 }
 
+/// Says yes to everything, and tries to call what it aims at while it is asked.
+contract ReentrantWallet {
+    address private _target;
+    bytes private _question;
+
+    function aim(address target, bytes calldata question) external {
+        (_target, _question) = (target, question);
+    }
+
+    /// The same call while nobody asks.
+    function strike() public returns (bool done) {
+        (done,) = _target.call(_question);
+    }
+
+    function isValidSignature(bytes32, bytes calldata) external returns (bytes4) {
+        strike();
+        return 0x1626ba7e;
+    }
+}
+
 /// Says yes to one signature of any length, whatever it stands for.
 contract WordWallet {
     bytes32 private immutable _word;
