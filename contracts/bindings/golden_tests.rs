@@ -1,6 +1,8 @@
 //! Golden vectors: every digest, root and amount that Solidity and Rust must both produce.
 
-use alloy::primitives::{Address, B256, U256, keccak256};
+use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy::signers::SignerSync;
+use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{Eip712Domain, SolStruct};
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,7 +15,7 @@ use crate::receipt::{Receipt, output_hash, receipt_leaves, receipts_root};
 use crate::revert::snake_case;
 use crate::seal::LotKey;
 use crate::signing::{self, Close, CloseRequest, Rejection, signing_hash};
-use crate::{RenderEscrow, merkle, units};
+use crate::{RenderEscrow, merkle, registry, units};
 
 const FILE: &str = include_str!("../test/golden.json");
 
@@ -61,6 +63,7 @@ fn type_hashes_match() {
         ("redemption", hash_of(&signing::Redemption::eip712_encode_type())),
         ("payout", hash_of(&signing::Payout::eip712_encode_type())),
         ("receipt", hash_of(&signing::Receipt::eip712_encode_type())),
+        ("registration", hash_of(&registry::Registration::eip712_encode_type())),
     ];
     assert_eq!(types.as_object().unwrap().len(), ours.len());
     for (name, ours) in ours {
@@ -165,6 +168,50 @@ fn receipts_roots_and_proofs_match() {
             assert_eq!(merkle::path(&leaves, i).as_ref(), Some(proof));
             assert!(merkle::verify(root, leaves[i], proof));
         }
+    }
+}
+
+#[test]
+fn registrations_and_slashing_pairs_match() {
+    let golden = golden();
+    let cases = golden["registry"].as_array().unwrap();
+    assert_eq!(cases.len(), 2);
+    for case in cases {
+        let job = &golden["jobs"][read::<usize>(&case["job"])];
+        let key = PrivateKeySigner::from_bytes(&hash(&case["key"])).unwrap();
+        let act = &case["registration"];
+        let consent = registry::Registration {
+            owner: read(&act["owner"]),
+            signer: read(&act["signer"]),
+            payout: read(&act["payout"]),
+            capabilitiesHash: hash(&act["capabilitiesHash"]),
+        };
+        assert_eq!(consent.signer, key.address());
+        let domain = registry::domain(read(&job["chainId"]), read(&case["registry"]));
+        assert_eq!(domain.separator(), hash(&case["domainSeparator"]));
+        assert_eq!(consent.eip712_hash_struct(), hash(&case["structHash"]));
+        assert_eq!(consent.digest(&domain), hash(&case["digest"]));
+        let sign = |digest: B256| key.sign_hash_sync(&digest).unwrap().as_bytes().to_vec();
+        assert_eq!(sign(hash(&case["digest"])), read::<Bytes>(&case["signature"]));
+
+        let escrow = domain_of(job);
+        let pair: Vec<(Receipt, Bytes)> = case["receipts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| {
+                let mut fields = entry["receipt"].clone();
+                fields["jobId"] = job["jobId"].clone();
+                let receipt: Receipt = read_struct(&fields);
+                assert_eq!(receipt.digest(&escrow), hash(&entry["digest"]));
+                let word: Bytes = read(&entry["signature"]);
+                assert_eq!(sign(receipt.digest(&escrow)), word);
+                (receipt, word)
+            })
+            .collect();
+        let [(first, one), (second, two)] = &pair[..] else { panic!("{} receipts", pair.len()) };
+        let proof = registry::check_proof(key.address(), (first, one), (second, two), &escrow);
+        assert_eq!(proof, Ok(()));
     }
 }
 
