@@ -6,6 +6,7 @@ mod world;
 
 mod stories {
     mod audit;
+    mod bonds;
     mod cli;
     mod consents;
     mod demo;

@@ -77,6 +77,12 @@ pub fn text(report: &Report) -> String {
         ("owed", show(report.liabilities)),
         ("surplus", show(report.surplus)),
     ];
+    if let Some(registry) = &report.registry {
+        rows.push(("node registry", format!("{} with {} nodes", registry.address, registry.nodes)));
+        rows.push(("its token balance", show(registry.token_balance)));
+        rows.push(("bonds", show(registry.bonds)));
+        rows.push(("its surplus", show(registry.surplus)));
+    }
     rows.push(("differences", report.differences.len().to_string()));
     let mut text = table(&rows);
     for difference in &report.differences {

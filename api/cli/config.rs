@@ -84,6 +84,9 @@ pub struct Chain {
     pub ws_url: Option<String>,
     #[serde(default, with = "checksummed_option")]
     pub escrow: Option<Address>,
+    /// The escrow's node registry; bonds are neither indexed nor reached without it.
+    #[serde(default, with = "checksummed_option")]
+    pub registry: Option<Address>,
     pub deploy_block: Option<u64>,
     pub poll_ms: u64,
 }

@@ -155,6 +155,7 @@ pub fn indexer_config(settings: &Settings) -> Outcome<indexer::Config> {
         rpc_url: settings.chain.rpc_url.clone(),
         ws_url: settings.chain.ws_url.clone(),
         escrow: settings.escrow()?,
+        registry: settings.chain.registry,
         deploy_block: settings.chain.deploy_block,
         poll: Duration::from_millis(settings.chain.poll_ms),
     })

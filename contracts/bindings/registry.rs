@@ -5,6 +5,7 @@ mod nodes;
 use alloy::primitives::aliases::U40;
 use alloy::primitives::{Address, B256, Bytes, Log, LogData, U256};
 use alloy::sol_types::{Eip712Domain, SolEvent, SolEventInterface, SolStruct};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::amount::Amount;
@@ -31,7 +32,8 @@ alloy::sol! {
 }
 
 /// Everything the registry says. Each variant's fields are those of the contract's event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub enum RegistryEvent {
     Registered {
         signer: Address,
@@ -71,7 +73,7 @@ pub enum RegistryEvent {
 }
 
 /// A slash with its proof: two receipts of one signer that contradict each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Slashed {
     pub signer: Address,
     pub reporter: Address,
@@ -139,6 +141,18 @@ impl RegistryEvent {
             | Self::UnbondRequested { signer, .. }
             | Self::BondWithdrawn { signer, .. } => *signer,
             Self::Slashed(e) => e.signer,
+        }
+    }
+
+    /// The event's name in the contract.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Registered { .. } => "Registered",
+            Self::Updated { .. } => "Updated",
+            Self::Bonded { .. } => "Bonded",
+            Self::UnbondRequested { .. } => "UnbondRequested",
+            Self::BondWithdrawn { .. } => "BondWithdrawn",
+            Self::Slashed(_) => "Slashed",
         }
     }
 

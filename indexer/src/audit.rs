@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::B256;
 use contracts::Amount;
 use serde::Serialize;
 use store::{Block, Escrow, Reader, Store, Tag};
 
-use crate::chain::{Chain, ChainError, ChainLog, Header, Rpc};
-use crate::{Config, Error, Follower, Looked};
+use crate::chain::{Chain, ChainError, Rpc};
+use crate::{Config, Error, Follower, Looked, identity};
 
 mod books;
 mod claims;
 mod rows;
 mod storage;
+mod up_to;
 
 pub use books::Book;
+pub use storage::RegistryHeld;
+use up_to::UpTo;
 
 /// Blocks compared at a time: memory follows their events, never the length of the chain.
 const BLOCKS_AT_ONCE: u64 = 2_000;
@@ -75,6 +78,8 @@ pub struct Report {
     pub liabilities: Amount,
     /// Tokens sent to the escrow without a deposit: nobody's.
     pub surplus: Amount,
+    /// What the node registry holds and owes, where one is followed.
+    pub registry: Option<RegistryHeld>,
     /// The balance sheet: every book that is not empty; together they sum to zero.
     pub books: Vec<Book>,
     /// Empty when all is as the chain says; at most 50, in the order of tables and blocks.
@@ -150,6 +155,7 @@ pub(crate) async fn replay_on<C: Chain>(
             let reader = store.reader();
             let escrow = reader.escrow().await?.ok_or(AuditError::Empty)?;
             let tip = reader.tip().await?.ok_or(AuditError::Empty)?;
+            identity::same_registry(escrow.registry, config.registry).map_err(Error::from)?;
             config.deploy_block = config.deploy_block.or(Some(escrow.deploy_block));
             Some((reader, escrow, tip))
         }
@@ -192,6 +198,7 @@ pub(crate) async fn replay_on<C: Chain>(
         token_balance: held.token_balance,
         liabilities: held.liabilities,
         surplus: held.token_balance.checked_sub(held.liabilities).unwrap_or_default(),
+        registry: held.registry,
         books,
         differences: found.0,
         escrow,
@@ -338,44 +345,5 @@ fn flatten(value: serde_json::Value, name: &str, into: &mut Columns) {
         other => {
             into.insert(name.to_owned(), other.to_string());
         }
-    }
-}
-
-/// A chain that ends at a block, whatever came after it.
-struct UpTo<'a, C> {
-    chain: &'a C,
-    last: u64,
-}
-
-impl<C: Chain> Chain for UpTo<'_, C> {
-    async fn chain_id(&self) -> Result<u64, ChainError> {
-        self.chain.chain_id().await
-    }
-
-    async fn head(&self, tag: Tag) -> Result<Option<Header>, ChainError> {
-        match self.chain.head(tag).await? {
-            Some(head) if head.number > self.last => self.chain.header(self.last).await,
-            head => Ok(head),
-        }
-    }
-
-    async fn header(&self, number: u64) -> Result<Option<Header>, ChainError> {
-        self.chain.header(number).await
-    }
-
-    async fn logs_in(&self, of: Address, from: u64, to: u64) -> Result<Vec<ChainLog>, ChainError> {
-        self.chain.logs_in(of, from, to).await
-    }
-
-    async fn logs_of(&self, of: Address, block_hash: B256) -> Result<Vec<ChainLog>, ChainError> {
-        self.chain.logs_of(of, block_hash).await
-    }
-
-    async fn code(&self, of: Address, at: Option<u64>) -> Result<Bytes, ChainError> {
-        self.chain.code(of, at).await
-    }
-
-    async fn call(&self, to: Address, data: Bytes, at: Option<B256>) -> Result<Bytes, ChainError> {
-        self.chain.call(to, data, at).await
     }
 }

@@ -79,17 +79,17 @@ pub trait Chain: Send + Sync {
     /// None: the chain has no such block yet.
     fn head(&self, tag: Tag) -> impl Future<Output = Answer<Option<Header>>> + Send;
     fn header(&self, number: u64) -> impl Future<Output = Answer<Option<Header>>> + Send;
-    /// Logs of one contract in blocks `from..=to` of the canonical chain.
+    /// Logs of these contracts in blocks `from..=to` of the canonical chain.
     fn logs_in(
         &self,
-        of: Address,
+        of: &[Address],
         from: u64,
         to: u64,
     ) -> impl Future<Output = Answer<Vec<ChainLog>>> + Send;
-    /// Logs of one contract in one block by its hash: never those of another fork.
+    /// Logs of these contracts in one block by its hash: never those of another fork.
     fn logs_of(
         &self,
-        of: Address,
+        of: &[Address],
         block_hash: B256,
     ) -> impl Future<Output = Answer<Vec<ChainLog>>> + Send;
     /// Code at an address, at a height or at the head.
@@ -239,19 +239,19 @@ impl Chain for Rpc {
         self.block("a block by number", format!("{number:#x}")).await
     }
 
-    async fn logs_in(&self, of: Address, from: u64, to: u64) -> Answer<Vec<ChainLog>> {
-        let filter = Filter::new().address(of).from_block(from).to_block(to);
+    async fn logs_in(&self, of: &[Address], from: u64, to: u64) -> Answer<Vec<ChainLog>> {
+        let filter = Filter::new().address(of.to_vec()).from_block(from).to_block(to);
         self.logs("logs of a range of blocks", filter).await
     }
 
-    async fn logs_of(&self, of: Address, block_hash: B256) -> Answer<Vec<ChainLog>> {
-        let filter = Filter::new().address(of).at_block_hash(block_hash);
+    async fn logs_of(&self, of: &[Address], block_hash: B256) -> Answer<Vec<ChainLog>> {
+        let filter = Filter::new().address(of.to_vec()).at_block_hash(block_hash);
         self.logs("logs of a block", filter).await
     }
 
     async fn code(&self, of: Address, at: Option<u64>) -> Answer<Bytes> {
         let block = at.map_or(BlockId::latest(), BlockId::number);
-        self.ask("the code of the escrow", || self.provider.get_code_at(of).block_id(block)).await
+        self.ask("the code of a contract", || self.provider.get_code_at(of).block_id(block)).await
     }
 
     async fn call(&self, to: Address, data: Bytes, at: Option<B256>) -> Answer<Bytes> {

@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, B256, Bytes};
 use alloy::sol_types::SolCall;
-use contracts::RenderEscrow;
+use contracts::{NodeRegistry, RenderEscrow};
 use store::{Escrow, Tag};
 
 use crate::chain::{Chain, ChainError};
@@ -44,6 +44,26 @@ pub enum Refusal {
         "the contract at {escrow} is not a RenderEscrow of this version: {reason}; check --escrow"
     )]
     NotTheEscrow { escrow: Address, reason: String },
+    #[error(
+        "the database was indexed without the node registry {asked} and lacks its earlier logs; \
+         leave chain.registry out (RNDR__CHAIN__REGISTRY), or use a new --store"
+    )]
+    RegistryLate { asked: Address },
+    #[error(
+        "the database follows the node registry {stored}, and none is named; set \
+         RNDR__CHAIN__REGISTRY to {stored}, or use another --store"
+    )]
+    RegistryUnnamed { stored: Address },
+    #[error(
+        "the database follows the node registry {stored}, not {asked}; set RNDR__CHAIN__REGISTRY \
+         to {stored}, or use another --store"
+    )]
+    OtherRegistry { stored: Address, asked: Address },
+    #[error(
+        "the contract at {registry} is not the NodeRegistry of the escrow {escrow}: {reason}; \
+         check RNDR__CHAIN__REGISTRY, or deploy the registry first"
+    )]
+    NotTheRegistry { registry: Address, escrow: Address, reason: String },
     #[error("the chain node knows no first block; it is still syncing, or no node at all")]
     NoGenesis,
     #[error(
@@ -65,18 +85,23 @@ pub async fn learn<C: Chain>(
             let (stored, asked) = (stored.address, config.escrow);
             return Err(Refusal::OtherEscrow { stored, asked }.into());
         }
+        same_registry(stored.registry, config.registry)?;
         same_chain(chain, stored).await?;
         let head = chain.head(Tag::Latest).await?;
         // A node that is still behind the deployment has no code to show yet.
         if head.is_some_and(|head| head.number >= stored.deploy_block) {
             check_contract(chain, stored.address, stored.chain_id).await?;
         }
+
         return Ok(stored.clone());
     }
     let chain_id = chain.chain_id().await?;
     let genesis = chain.header(0).await?.ok_or(Refusal::NoGenesis)?;
     let address = config.escrow;
     check_contract(chain, address, chain_id).await?;
+    if let Some(registry) = config.registry {
+        check_registry(chain, registry, address, chain_id).await?;
+    }
     let escrow = Asked { chain, at: address, escrow: address };
     let token = escrow.view(RenderEscrow::tokenCall {}).await?;
     let asked = Asked { chain, at: token, escrow: address };
@@ -87,7 +112,8 @@ pub async fn learn<C: Chain>(
         None => find_deploy_block(chain, address).await?,
     };
     let genesis_hash = genesis.hash;
-    Ok(Escrow { address, chain_id, genesis_hash, token, symbol, decimals, deploy_block })
+    let registry = config.registry;
+    Ok(Escrow { address, chain_id, genesis_hash, token, symbol, decimals, deploy_block, registry })
 }
 
 /// Refuses a chain node of another chain than the stored one.
@@ -100,6 +126,51 @@ pub async fn same_chain<C: Chain>(chain: &C, stored: &Escrow) -> Result<(), Erro
     if genesis.hash != stored.genesis_hash {
         let Escrow { chain_id, genesis_hash: stored, .. } = *stored;
         return Err(Refusal::OtherGenesis { chain_id, stored, found: genesis.hash }.into());
+    }
+    Ok(())
+}
+
+/// A store holds all events of its registry or none: it is not changed on the way.
+pub fn same_registry(stored: Option<Address>, asked: Option<Address>) -> Result<(), Refusal> {
+    match (stored, asked) {
+        (Some(stored), Some(asked)) if stored != asked => {
+            Err(Refusal::OtherRegistry { stored, asked })
+        }
+        (Some(stored), None) => Err(Refusal::RegistryUnnamed { stored }),
+        (None, Some(asked)) => Err(Refusal::RegistryLate { asked }),
+        (Some(_), Some(_)) | (None, None) => Ok(()),
+    }
+}
+
+/// The contract must say that it is the node registry of this very escrow.
+async fn check_registry<C: Chain>(
+    chain: &C,
+    registry: Address,
+    escrow: Address,
+    chain_id: u64,
+) -> Result<(), Error> {
+    let refused = |reason: String| Refusal::NotTheRegistry { registry, escrow, reason };
+    if chain.code(registry, None).await?.is_empty() {
+        return Err(refused(format!("there is none on chain {chain_id}")).into());
+    }
+    let asked = Asked { chain, at: registry, escrow };
+    let named = |error: Error| match error {
+        Error::Identity(Refusal::NotTheEscrow { reason, .. }) => refused(reason).into(),
+        other => other,
+    };
+    let found = asked.view(NodeRegistry::eip712DomainCall {}).await.map_err(named)?;
+    let expected = contracts::registry::domain(chain_id, registry);
+    let same = (Some(found.name.as_str()), Some(found.version.as_str()))
+        == (expected.name.as_deref(), expected.version.as_deref())
+        && Some(found.chainId) == expected.chain_id
+        && Some(found.verifyingContract) == expected.verifying_contract;
+    if !same {
+        let reason = format!("it calls itself `{}` version `{}`", found.name, found.version);
+        return Err(refused(reason).into());
+    }
+    let of = asked.view(NodeRegistry::escrowCall {}).await.map_err(named)?;
+    if of != escrow {
+        return Err(refused(format!("it is of the escrow {of}")).into());
     }
     Ok(())
 }

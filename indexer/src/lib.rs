@@ -1,8 +1,10 @@
 //! Chain to store: run() follows the escrow, folds its events, writes, and does it again.
 
 pub mod audit;
+pub mod bonds;
 pub mod chain;
 pub mod digest;
+mod error;
 pub mod follow;
 pub mod identity;
 pub mod ledger;
@@ -12,13 +14,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use alloy::primitives::Address;
-use contracts::event::DecodeError;
 use store::{Block, Escrow, Head, Reader, Role, Store, Tag};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use chain::{Chain, ChainError, Header, Rpc};
-use follow::{Found, Next, Probe, Span, Stop, View, Wait};
+use chain::{Chain, Header, Rpc};
+use follow::{Found, Next, Probe, Span, View, Wait};
+
+pub use error::Error;
 
 /// Blocks above finalized taken in a row before the heads are asked for again: a long catch-up
 /// must notice that the chain moved on.
@@ -35,39 +38,12 @@ pub struct Config {
     /// Its socket, ws or wss: new blocks are seen sooner. Polling works without it.
     pub ws_url: Option<String>,
     pub escrow: Address,
+    /// The node registry of this escrow, to be followed too.
+    pub registry: Option<Address>,
     /// Found by looking for the escrow's code when it is not given; old state may be gone.
     pub deploy_block: Option<u64>,
     /// Pause between looks at the chain when no socket wakes the indexer.
     pub poll: Duration,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    #[error(transparent)]
-    Ledger(#[from] ledger::LedgerError),
-    #[error("block {block} log {log_index} cannot be read: {reason}")]
-    Log { block: u64, log_index: u64, reason: DecodeError },
-    #[error(transparent)]
-    Identity(#[from] identity::Refusal),
-    #[error("indexer stopped: {0}")]
-    Stop(#[from] Stop),
-}
-
-impl Error {
-    /// Whether looking again later may help. Whatever a chain node answers may be different
-    /// next time; what the fold, the store or the rules refuse stays refused.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Chain(ChainError::Url { .. }) => false,
-            Self::Chain(_) => true,
-            Self::Store(error) => error.is_transient(),
-            Self::Ledger(_) | Self::Log { .. } | Self::Identity(_) | Self::Stop(_) => false,
-        }
-    }
 }
 
 /// Follows the escrow until `shutdown`; comes back before it only with a reason to stop.
@@ -186,8 +162,8 @@ impl<'a, C: Chain> Follower<'a, C> {
         if stored.is_none() {
             store.chain_writer().set_escrow(&escrow).await?;
         }
-        let Escrow { chain_id, address, deploy_block, .. } = escrow;
-        tracing::info!(chain_id, %address, deploy_block, "following the escrow");
+        let Escrow { chain_id, address, deploy_block, registry, .. } = escrow;
+        tracing::info!(chain_id, %address, deploy_block, ?registry, "following the escrow");
         let span = Span::default();
         Ok(Self { chain, store, reader, escrow, span, identity_known: true, waiting: None })
     }
@@ -283,7 +259,7 @@ impl<'a, C: Chain> Follower<'a, C> {
             }
         };
         let Some(mut step) = read else { return Ok(self.wait(Wait::Unclear)) };
-        self.span.answered(step.events.len());
+        self.span.answered(step.events.len() + step.registry.len());
         step.heads = heads;
         self.store.chain_writer().extend(&step).await?;
         tracing::debug!(from, to, events = step.events.len(), "range written");

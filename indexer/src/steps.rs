@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy::primitives::B256;
-use contracts::{event, order};
+use alloy::primitives::{Address, B256};
+use contracts::{event, order, registry};
 use futures::{StreamExt, TryStreamExt};
-use store::{Block, Escrow, EventRow, Reader, Step, Verified};
+use store::{Block, Escrow, EventRow, Reader, RegistryRow, Step, Verified};
 
+use crate::bonds::Bonds;
 use crate::chain::{Chain, ChainLog, Header};
 use crate::ledger::{self, Change, Ledger};
 use crate::{Error, digest};
@@ -21,8 +22,12 @@ pub struct Steps<'a, C> {
     escrow: &'a Escrow,
 }
 
-/// A block and its events, in order.
-type Read = (Header, Vec<EventRow>);
+/// A block and its events, each contract's in order.
+pub struct Read {
+    header: Header,
+    rows: Vec<EventRow>,
+    registry: Vec<RegistryRow>,
+}
 
 impl<'a, C: Chain> Steps<'a, C> {
     pub fn new(chain: &'a C, reader: &'a Reader, escrow: &'a Escrow) -> Self {
@@ -37,7 +42,7 @@ impl<'a, C: Chain> Steps<'a, C> {
         from: u64,
         to: u64,
     ) -> Result<Option<Step>, Error> {
-        let logs = self.chain.logs_in(self.escrow.address, from, to).await?;
+        let logs = self.chain.logs_in(&self.followed(), from, to).await?;
         let outside = logs.iter().any(|log| log.block < from || log.block > to);
         let mut wanted: BTreeSet<u64> = logs.iter().map(|log| log.block).collect();
         wanted.extend([from, to]);
@@ -64,7 +69,7 @@ impl<'a, C: Chain> Steps<'a, C> {
                 return Ok(None);
             }
             if !logs.is_empty() || header.number == to {
-                blocks.push((header, self.decode(logs)?));
+                blocks.push(self.decode(header, logs)?);
             }
         }
         self.fold(tip, blocks).await.map(Some)
@@ -76,34 +81,57 @@ impl<'a, C: Chain> Steps<'a, C> {
         if !follows(tip, &header) {
             return Ok(None);
         }
-        let logs = self.chain.logs_of(self.escrow.address, header.hash).await?;
+        let logs = self.chain.logs_of(&self.followed(), header.hash).await?;
         if logs.iter().any(|log| log.block_hash != header.hash) {
             return Ok(None);
         }
-        let rows = self.decode(logs)?;
-        self.fold(tip, vec![(header, rows)]).await.map(Some)
+        let read = self.decode(header, logs)?;
+        self.fold(tip, vec![read]).await.map(Some)
     }
 
-    fn decode(&self, mut logs: Vec<ChainLog>) -> Result<Vec<EventRow>, Error> {
+    /// The contracts whose logs are read, at the same blocks and with the same questions.
+    fn followed(&self) -> Vec<Address> {
+        std::iter::once(self.escrow.address).chain(self.escrow.registry).collect()
+    }
+
+    fn decode(&self, header: Header, mut logs: Vec<ChainLog>) -> Result<Read, Error> {
         logs.sort_by_key(|log| log.log_index);
-        let rows =
-            logs.into_iter().map(|found| {
-                let ChainLog { block, log_index, tx_hash, log, .. } = found;
-                let event = event::decode(self.escrow.address, &log)
-                    .map_err(|reason| Error::Log { block, log_index, reason })?;
-                Ok(EventRow { block, log_index, tx_hash, event })
-            });
-        rows.collect()
+        let mut read = Read { header, rows: Vec::new(), registry: Vec::new() };
+        for found in logs {
+            let ChainLog { block, log_index, tx_hash, log, .. } = found;
+            match self.escrow.registry {
+                Some(address) if address == log.address => {
+                    let event = registry::decode(address, &log)
+                        .map_err(|reason| Error::RegistryLog { block, log_index, reason })?;
+                    read.registry.push(RegistryRow { block, log_index, tx_hash, event });
+                }
+                Some(_) | None => {
+                    let event = event::decode(self.escrow.address, &log)
+                        .map_err(|reason| Error::Log { block, log_index, reason })?;
+                    read.rows.push(EventRow { block, log_index, tx_hash, event });
+                }
+            }
+        }
+        Ok(read)
     }
 
     async fn fold(&self, tip: Option<&Block>, blocks: Vec<Read>) -> Result<Step, Error> {
-        let Escrow { chain_id, genesis_hash, address, .. } = *self.escrow;
-        let seed = || digest::seed(chain_id, genesis_hash, address);
+        let Escrow { chain_id, genesis_hash, address, registry, .. } = *self.escrow;
+        let seed = || digest::seed(chain_id, genesis_hash, address, registry);
         let before = tip.map_or_else(seed, |tip| tip.digest);
-        let events: Vec<EventRow> = blocks.iter().flat_map(|(_, rows)| rows.clone()).collect();
-        let mut ledger = Ledger::new(order::domain(chain_id, address));
+        let events: Vec<EventRow> = blocks.iter().flat_map(|read| read.rows.clone()).collect();
+        let domain = order::domain(chain_id, address);
+        let mut ledger = Ledger::new(domain.clone());
         load(&mut ledger, self.reader, &events).await?;
-        Ok(fold(&mut ledger, before, &blocks)?)
+        let mut bonds = Bonds::new(domain);
+        let signers: BTreeSet<Address> =
+            blocks.iter().flat_map(|read| &read.registry).map(|row| row.event.signer()).collect();
+        for signer in signers {
+            if let Some(state) = self.reader.bond(signer).await? {
+                bonds.load(state);
+            }
+        }
+        fold((&mut ledger, &mut bonds), before, &blocks)
     }
 }
 
@@ -149,13 +177,13 @@ pub async fn load(
 
 /// Folds blocks into the rows to write: a snapshot after each event, a digest for each block.
 pub fn fold(
-    ledger: &mut Ledger,
+    (ledger, bonds): (&mut Ledger, &mut Bonds),
     mut before: B256,
     blocks: &[Read],
-) -> Result<Step, ledger::LedgerError> {
+) -> Result<Step, Error> {
     let mut step = Step::default();
-    for (header, rows) in blocks {
-        before = digest::next(before, header.hash, rows);
+    for Read { header, rows, registry } in blocks {
+        before = digest::next(before, header.hash, rows, registry);
         for row in rows {
             let Change { order, lot, account, job, lot_state, delegate, offices, .. } =
                 ledger.apply(row, header.mined_at)?;
@@ -167,6 +195,10 @@ pub fn fold(
             step.lot_states.extend(lot_state);
             step.delegates.extend(delegate);
             step.offices.extend(offices);
+        }
+        for row in registry {
+            step.bonds.push(bonds.apply(row, header.mined_at)?);
+            step.registry.push(row.clone());
         }
         if let Some(last) = rows.last() {
             ledger.end_block(last, header.mined_at)?;

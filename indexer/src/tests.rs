@@ -13,9 +13,11 @@ use crate::identity::Refusal;
 use crate::{Config, Error, Follower, Looked};
 use escrow::{Call, ESCROW, calls};
 use memory::{DEPLOY_BLOCK, Memory};
+use registry::REGISTRY;
 
 pub(crate) mod escrow;
 pub(crate) mod memory;
+pub(crate) mod registry;
 
 /// Looks after which a follower that still has work is taken to be stuck.
 const MOST_LOOKS: u32 = 2_000;
@@ -48,6 +50,7 @@ fn config() -> Config {
         rpc_url: "http://unused".into(),
         ws_url: None,
         escrow: ESCROW,
+        registry: Some(REGISTRY),
         deploy_block: None,
         poll: Duration::from_millis(1),
     }

@@ -7,6 +7,7 @@ use alloy::eips::eip2718::Decodable2718;
 use alloy::primitives::aliases::U40;
 use alloy::primitives::{Bytes, U256, keccak256};
 use alloy::signers::local::PrivateKeySigner;
+use contracts::registry::UNBOND_DELAY_SECONDS;
 use contracts::{Amount, Payout, RenderEscrow};
 use indexer::audit::{Difference, Report};
 use store::{
@@ -14,11 +15,12 @@ use store::{
     WorkWriter,
 };
 
+use crate::world::bonds::Bond;
 use crate::world::deals::Deal;
 use crate::world::{RNDR, World, hash_of, wallet};
 
 /// Every amount column of the chain's tables.
-const AMOUNTS: [(&str, &str); 23] = [
+const AMOUNTS: [(&str, &str); 30] = [
     ("events", "amount"),
     ("events", "fee"),
     ("events", "burn"),
@@ -42,6 +44,13 @@ const AMOUNTS: [(&str, &str); 23] = [
     ("job_states", "credit_share"),
     ("delegate_states", "allowance"),
     ("delegate_states", "max_per_job"),
+    ("registry_events", "amount"),
+    ("registry_events", "bonded"),
+    ("registry_events", "unbonding"),
+    ("registry_events", "burned"),
+    ("registry_events", "rewarded"),
+    ("bond_states", "bonded"),
+    ("bond_states", "unbonding"),
 ];
 
 /// Every kind of event at least once.
@@ -71,6 +80,24 @@ async fn eventful(world: &World) {
     deal.settle(world, &[late]).await;
     world.send(&payer, world.escrow, RenderEscrow::burnCall {}).await;
     consents(world, &payer).await;
+    bonds(world).await;
+}
+
+/// A bond that goes back in part, and one that is slashed.
+async fn bonds(world: &World) {
+    let kept = Bond::new(world, "kept node", 50 * RNDR).await;
+    let lost = Bond::new(world, "lost node", 50 * RNDR).await;
+    for bond in [&kept, &lost] {
+        world.send(&bond.owner, world.registry, bond.register_call()).await;
+        world.send(&bond.owner, world.registry, bond.bond_call(40 * RNDR)).await;
+        world.send(&bond.owner, world.registry, bond.unbond_call(10 * RNDR)).await;
+    }
+    let payout = wallet("elsewhere").address();
+    world.send(&kept.owner, world.registry, kept.update_call(payout)).await;
+    world.send(&lost.owner, world.registry, lost.slash_call()).await;
+    world.anvil.pass(UNBOND_DELAY_SECONDS).await;
+    world.send(&kept.owner, world.registry, kept.withdraw_call()).await;
+    world.send(&kept.owner, world.registry, kept.unbond_call(RNDR)).await;
 }
 
 /// Credit, a delegate, a job of calls, an agreed close, and the pause.
@@ -124,6 +151,12 @@ async fn an_honest_index_is_clean_and_its_balance_sheet_sums_to_zero() {
         .map(|row| row.event.name())
         .collect();
     assert_eq!(kinds.len(), 24, "{kinds:?}");
+    let registry = store.reader().registry_events_between(0, report.block).await.unwrap();
+    let kinds: std::collections::BTreeSet<_> = registry.iter().map(|r| r.event.name()).collect();
+    assert_eq!(kinds.len(), 6, "{kinds:?}");
+    let held = report.registry.as_ref().unwrap();
+    assert_eq!((held.nodes, held.token_balance), (2, held.bonds));
+    assert_eq!(held.bonds, Amount::from_base(30 * RNDR).unwrap());
     assert_eq!((report.jobs, report.lots), (2, 5));
     assert_eq!(report.token_balance, report.liabilities);
     let sum = report.books.iter().fold(0i128, |sum, book| {
@@ -183,6 +216,27 @@ async fn a_missing_an_added_and_a_moved_row_are_found() {
         ("lots", "key_commit", "UPDATE lots SET key_commit = lot_hash"),
         ("lot_states", "status", "UPDATE lot_states SET status = 'lapsed' WHERE paid > rejected"),
         ("blocks", "digest", "UPDATE blocks SET digest = hash WHERE block > 3"),
+        ("bond_states", "slashed", "UPDATE bond_states SET slashed = 1 - slashed"),
+        ("bond_states", "payout", "UPDATE bond_states SET payout = owner"),
+        ("bond_states", "unbond_at", "UPDATE bond_states SET unbond_at = unbond_at + 1"),
+        ("bond_states", "(whole row)", "DELETE FROM bond_states WHERE seq = 1"),
+        (
+            "registry_events",
+            "account",
+            "UPDATE registry_events SET account = signer \
+          WHERE account IS NOT NULL",
+        ),
+        ("registry_events", "at", "UPDATE registry_events SET at = at + 1"),
+        (
+            "registry_events",
+            "tx_hash",
+            "UPDATE registry_events SET tx_hash = capabilities_hash \
+          WHERE capabilities_hash IS NOT NULL",
+        ),
+        ("registry_events", "(whole row)", "DELETE FROM registry_events WHERE kind = 'bonded'"),
+        ("registry_receipts", "output_hash", "UPDATE registry_receipts SET output_hash = job_id"),
+        ("registry_receipts", "attempt", "UPDATE registry_receipts SET attempt = attempt + 1"),
+        ("registry_receipts", "signature", "UPDATE registry_receipts SET signature = job_id"),
         ("account_states", "(whole row)", "DELETE FROM account_states WHERE seq = 1"),
         (
             "events",

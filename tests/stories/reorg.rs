@@ -13,9 +13,12 @@ use crate::world::{RNDR, World, eventually};
 /// The stored place of a transaction's events: block, and how many there are.
 async fn place(world: &World, store: &Store, receipt: &TransactionReceipt) -> Option<(u64, usize)> {
     let head = world.anvil.head().await.0;
-    let rows = store.reader().events_between(0, head).await.unwrap();
-    let ours: Vec<_> = rows.iter().filter(|row| row.tx_hash == receipt.transaction_hash).collect();
-    ours.first().map(|row| (row.block, ours.len()))
+    let rows = store.reader().rows_between(0, head).await.unwrap();
+    let of_escrow = rows.events.iter().map(|row| (row.tx_hash, row.block));
+    let of_registry = rows.registry.iter().map(|row| (row.tx_hash, row.block));
+    let ours: Vec<_> =
+        of_escrow.chain(of_registry).filter(|(tx, _)| *tx == receipt.transaction_hash).collect();
+    ours.first().map(|(_, block)| (*block, ours.len()))
 }
 
 pub async fn assert_equals_replay(world: &World, store: &Store) {

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub mod anvil;
+pub mod bonds;
 pub mod database;
 pub mod deals;
 pub mod desk;
@@ -38,6 +39,7 @@ pub struct World {
     pub anvil: Anvil,
     pub token: Address,
     pub escrow: Address,
+    pub registry: Address,
     pub deploy_block: u64,
     pub database: Database,
     pub folder: TempDir,
@@ -62,11 +64,13 @@ impl World {
         let token =
             deploy::deploy_legacy_rndr(&provider, deployer.address(), Amount::ZERO).await.unwrap();
         let escrow = deploy::deploy_escrow(&provider, token.address, offices()).await.unwrap();
+        let registry = deploy::deploy_registry(&provider, escrow.address).await.unwrap();
         let folder = TempDir::new().unwrap();
         let database = Database::fresh(folder.path()).await;
         Self {
             token: token.address,
             escrow: escrow.address,
+            registry: registry.address,
             deploy_block: escrow.block,
             database,
             folder,
@@ -128,6 +132,23 @@ impl World {
         receipt
     }
 
+    /// What a call that must revert reverts with; nothing is sent.
+    pub async fn refused<C: SolCall>(
+        &self,
+        from: &PrivateKeySigner,
+        to: Address,
+        call: C,
+    ) -> Bytes {
+        let request = TransactionRequest::default()
+            .with_from(from.address())
+            .with_to(to)
+            .with_input(call.abi_encode());
+        let answer = self.anvil.provider.call(request).await;
+        let error = answer.expect_err(C::SIGNATURE);
+        let data = error.as_error_resp().and_then(|error| error.as_revert_data());
+        data.unwrap_or_else(|| panic!("{} says no revert data: {error}", C::SIGNATURE))
+    }
+
     /// Puts RNDR of the wallet into its account of the escrow.
     pub async fn deposit(&self, from: &PrivateKeySigner, rndr: u128) -> TransactionReceipt {
         let (spender, value) = (self.escrow, U256::from(rndr));
@@ -149,6 +170,7 @@ impl World {
             rpc_url: self.anvil.rpc_url(),
             ws_url: Some(self.anvil.ws_url()),
             escrow: self.escrow,
+            registry: Some(self.registry),
             deploy_block: Some(self.deploy_block),
             poll: Duration::from_millis(100),
         }

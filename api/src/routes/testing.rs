@@ -90,6 +90,7 @@ impl World {
             symbol: "RNDR".into(),
             decimals: 18,
             deploy_block: 1,
+            registry: None,
         };
         world.store.chain_writer().set_escrow(&escrow).await.unwrap();
         world.mine(Step::default()).await;

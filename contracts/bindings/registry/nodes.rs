@@ -47,6 +47,11 @@ impl Nodes {
         self.0.get(&signer)
     }
 
+    /// Puts a node in as it is: the state before some events.
+    pub fn load(&mut self, signer: Address, state: NodeState) {
+        self.0.insert(signer, state);
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&Address, &NodeState)> {
         self.0.iter()
     }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use alloy::primitives::B256;
+use contracts::Receipt;
+use contracts::registry::RegistryEvent;
 use serde::Serialize;
-use store::{Block, Escrow, EventRow, Reader, Step};
+use store::{Block, Escrow, EventRow, Reader, RegistryRow, Step};
 
 use super::{AuditError, BLOCKS_AT_ONCE, Columns, Findings, Place, columns};
 use crate::chain::Chain;
@@ -22,8 +24,8 @@ pub(super) async fn compare<C: Chain>(
     last: u64,
     found: &mut Findings,
 ) -> Result<(), AuditError> {
-    let Escrow { chain_id, genesis_hash, address, .. } = *escrow;
-    let mut running = digest::seed(chain_id, genesis_hash, address);
+    let Escrow { chain_id, genesis_hash, address, registry, .. } = *escrow;
+    let mut running = digest::seed(chain_id, genesis_hash, address, registry);
     // From zero, and all at once up to the deployment: rows there would be differences too.
     let mut from = 0;
     let mut to = last.min(escrow.deploy_block);
@@ -36,7 +38,9 @@ pub(super) async fn compare<C: Chain>(
                 running = blocks(chain, &expected, stored, last, running, found).await?;
             }
             Err(store::Error::Altered { column, problem }) => {
-                let place = Place::new("events", format!("in blocks {from} to {to}"));
+                let of_registry = column.starts_with("registry_");
+                let table = if of_registry { "registry_events" } else { "events" };
+                let place = Place::new(table, format!("in blocks {from} to {to}"));
                 found.add(&place, &column, "what the contract wrote".into(), problem);
                 running = expected.blocks.last().map_or(running, |block| block.digest);
             }
@@ -77,6 +81,14 @@ fn tables(expected: &Step, stored: &Step, found: &mut Findings) {
     let offices =
         |step: &Step| keyed(&step.offices, |o| (Some((o.block, o.log_index)), "offices".into()));
     table("office_states", offices(expected), offices(stored), found);
+    let receipts = |step: &Step| registry_receipts(&step.registry);
+    table("registry_receipts", receipts(expected), receipts(stored), found);
+    let registry = |step: &Step| registry_events(&step.registry);
+    table("registry_events", registry(expected), registry(stored), found);
+    let bonds = |step: &Step| {
+        keyed(&step.bonds, |b| (Some((b.block, b.log_index)), format!("bond of {}", b.signer)))
+    };
+    table("bond_states", bonds(expected), bonds(stored), found);
 }
 
 fn keyed<T: Serialize>(rows: &[T], key: impl Fn(&T) -> (Option<(u64, u64)>, String)) -> Rows {
@@ -95,6 +107,43 @@ fn events(rows: &[EventRow]) -> Rows {
         ((log, format!("{} at {}/{}", row.event.name(), row.block, row.log_index)), fields)
     });
     each.map(|(key, fields)| (key, rename(fields))).collect()
+}
+
+/// The receipts of slashes have a table of their own.
+fn registry_events(rows: &[RegistryRow]) -> Rows {
+    let each = rows.iter().map(|row| {
+        let mut event = serde_json::to_value(&row.event).unwrap_or_default();
+        if let Some(fields) = event.as_object_mut() {
+            fields.retain(|name, _| !name.starts_with("first") && !name.starts_with("second"));
+        }
+        let mut fields = columns(&event);
+        fields.insert("tx_hash".into(), row.tx_hash.to_string());
+        let name = format!("{} at {}/{}", row.event.name(), row.block, row.log_index);
+        let account = |field: String| match field.as_str() {
+            "owner" | "from" | "to" | "reporter" => "account".into(),
+            _ => field,
+        };
+        let fields = fields.into_iter().map(|(field, value)| (account(field), value)).collect();
+        ((Some((row.block, row.log_index)), name), rename(fields))
+    });
+    each.collect()
+}
+
+fn registry_receipts(rows: &[RegistryRow]) -> Rows {
+    let mut receipts = Rows::new();
+    for row in rows {
+        let RegistryEvent::Slashed(e) = &row.event else { continue };
+        let log = Some((row.block, row.log_index));
+        let mut add = |place: u8, receipt: &Receipt, signature: String| {
+            let mut fields = columns(receipt);
+            fields.insert("signature".into(), signature);
+            let name = format!("receipt {place} of Slashed at {}/{}", row.block, row.log_index);
+            receipts.insert((log, name), fields);
+        };
+        add(1, &e.first, e.first_signature.to_string());
+        add(2, &e.second, e.second_signature.to_string());
+    }
+    receipts
 }
 
 fn lot_fields(row: &EventRow) -> Option<Columns> {
@@ -137,7 +186,7 @@ fn rename(fields: Columns) -> Columns {
         "pulled" => "amount".into(),
         "credit_spent" => "spent".into(),
         "by" => "counterparty".into(),
-        "window_end" | "work_deadline" | "expiry" | "until" => "at".into(),
+        "window_end" | "work_deadline" | "expiry" | "until" | "unbond_at" => "at".into(),
         "reason_hash" | "key" => "hash".into(),
         _ => field,
     };
@@ -170,7 +219,10 @@ async fn blocks<C: Chain>(
 ) -> Result<B256, AuditError> {
     let mut stored: BTreeMap<u64, &Block> = stored.iter().map(|b| (b.number, b)).collect();
     let needed = |block: &Block| {
-        block.number == last || expected.events.iter().any(|row| row.block == block.number)
+        let number = block.number;
+        number == last
+            || expected.events.iter().any(|row| row.block == number)
+            || expected.registry.iter().any(|row| row.block == number)
     };
     let mut all: BTreeMap<u64, Option<&Block>> = stored.keys().map(|n| (*n, None)).collect();
     all.extend(expected.blocks.iter().map(|block| (block.number, Some(block))));

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256, U256};
 use alloy::sol_types::SolCall;
-use contracts::{Amount, JobId, RenderEscrow};
+use contracts::{Amount, JobId, NodeRegistry, RenderEscrow};
 use futures::{StreamExt, TryStreamExt};
+use serde::Serialize;
 use store::{
-    AccountState, DelegateState, Escrow, JobOrder, JobState, LotRow, LotState, LotStatus,
-    OfficeState, Reader,
+    AccountState, BondState, DelegateState, Escrow, JobOrder, JobState, LotRow, LotState,
+    LotStatus, OfficeState, Reader,
 };
 
 use super::{AuditError, Findings, Place};
@@ -28,6 +29,22 @@ pub(super) struct Held {
     pub wallets: BTreeMap<Address, Amount>,
     pub credits: BTreeMap<Address, Amount>,
     pub in_jobs: BTreeMap<JobId, Amount>,
+    pub registry: Option<RegistryHeld>,
+    pub bonds: BTreeMap<Address, Amount>,
+}
+
+/// What the node registry holds and owes, in base units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RegistryHeld {
+    pub address: Address,
+    /// Signers that ever registered.
+    pub nodes: u64,
+    /// The registry's balance of the token.
+    pub token_balance: Amount,
+    /// All bonds, with what is unbonding.
+    pub bonds: Amount,
+    /// Tokens sent to the registry without a bond: nobody's.
+    pub surplus: Amount,
 }
 
 /// A contract at one block.
@@ -88,9 +105,82 @@ pub(super) async fn compare<C: Chain>(
     }
     let wallets = accounts.iter().map(|a| (a.account, a.free)).collect();
     let credits = accounts.iter().map(|a| (a.account, a.credit)).collect();
-    let count = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+    let registry = compare_registry(&at, replayed, escrow, found).await?;
+    let (registry, bonds) = registry.map_or((None, BTreeMap::new()), |(r, b)| (Some(r), b));
     let (accounts, jobs, lots) = (count(accounts.len()), count(jobs.len()), count(lots.len()));
-    Ok(Held { accounts, jobs, lots, token_balance, liabilities, wallets, credits, in_jobs })
+    Ok(Held {
+        accounts,
+        jobs,
+        lots,
+        token_balance,
+        liabilities,
+        wallets,
+        credits,
+        in_jobs,
+        registry,
+        bonds,
+    })
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+/// Every bond by the registry's own word, and whether it holds the tokens for all of them.
+async fn compare_registry<C: Chain>(
+    at: &At<'_, C>,
+    replayed: &Reader,
+    escrow: &Escrow,
+    found: &mut Findings,
+) -> Result<Option<(RegistryHeld, BTreeMap<Address, Amount>)>, AuditError> {
+    let Some(address) = escrow.registry else { return Ok(None) };
+    let states = replayed.bonds().await?;
+    compare_bonds(at, address, &states, found).await?;
+    let mut bonds = BTreeMap::new();
+    let mut sum = Amount::ZERO;
+    for state in &states {
+        let bond = state.bonded.checked_add(state.unbonding)?;
+        sum = sum.checked_add(bond)?;
+        bonds.insert(state.signer, bond);
+    }
+    let balance = at.ask(escrow.token, Token::balanceOfCall { owner: address }).await?;
+    let token_balance = Amount::try_from(balance)?;
+    if token_balance < sum {
+        let place = Place::new("contract storage", format!("token balance of {address}"));
+        let expected = format!("at least {sum}, all bonds together");
+        found.add(&place, "balanceOf", expected, token_balance.to_string());
+    }
+    let surplus = token_balance.checked_sub(sum).unwrap_or_default();
+    let nodes = count(states.len());
+    let held = RegistryHeld { address, nodes, token_balance, bonds: sum, surplus };
+    Ok(Some((held, bonds)))
+}
+
+async fn compare_bonds<C: Chain>(
+    at: &At<'_, C>,
+    registry: Address,
+    bonds: &[BondState],
+    found: &mut Findings,
+) -> Result<(), AuditError> {
+    let answers: Vec<_> = futures::stream::iter(bonds)
+        .map(|state| at.ask(registry, NodeRegistry::nodeCall { signer: state.signer }))
+        .buffered(CALLS_AT_ONCE)
+        .try_collect()
+        .await?;
+    for (state, answer) in bonds.iter().zip(answers) {
+        let place = place(format!("node {}", state.signer), state.block, state.log_index);
+        found.same(&place, "owner", answer.owner, state.owner);
+        found.same(&place, "payout", answer.payout, state.payout);
+        let told = answer.capabilitiesHash;
+        found.same(&place, "capabilitiesHash", told, state.capabilities_hash);
+        found.same(&place, "bonded", Amount::from(answer.bonded), state.bonded);
+        found.same(&place, "unbonding", Amount::from(answer.unbonding), state.unbonding);
+        let chain: i64 = answer.unbondAt.saturating_to();
+        found.same(&place, "unbondAt", chain, state.unbond_at);
+        found.same(&place, "slashed", answer.slashed, state.slashed);
+        found.same(&place, "seq", answer.seq, state.seq);
+    }
+    Ok(())
 }
 
 fn place(row: String, block: u64, log_index: u64) -> Place {

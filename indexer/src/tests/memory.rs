@@ -6,6 +6,7 @@ use alloy::primitives::{Address, B256, Bytes, Log, U256, keccak256};
 use store::Tag;
 
 use super::escrow::{CHAIN_ID, Call, ESCROW, Escrow, TOKEN};
+use super::registry::{REGISTRY, Registry};
 use crate::chain::{Chain, ChainError, ChainLog, Header};
 
 /// The block that the escrow appears in.
@@ -15,6 +16,7 @@ struct Mined {
     header: Header,
     logs: Vec<ChainLog>,
     after: Escrow,
+    bonds: Registry,
 }
 
 #[derive(Default)]
@@ -38,20 +40,25 @@ impl State {
         let parent_hash = self.blocks.last().map_or(B256::ZERO, |b| b.header.hash);
         let seed = [U256::from(number), U256::from(self.branch)].map(|n| n.to_be_bytes::<32>());
         let hash = keccak256([parent_hash.as_slice(), &seed.concat()].concat());
-        let mined_at = 1_700_000_000 + 12 * i64::try_from(number).unwrap();
+        // Every eighth block comes weeks later: what is due after long becomes due too.
+        let blocks = i64::try_from(number).unwrap();
+        let mined_at = 1_700_000_000 + 12 * blocks + blocks / 8 * 20 * 86_400;
         let header = Header { number, hash, parent_hash, mined_at };
         let mut after = self.blocks.last().map_or_else(Escrow::default, |b| b.after.clone());
+        let mut bonds = self.blocks.last().map_or_else(Registry::default, |b| b.bonds.clone());
         let mut logs = vec![];
         for (call, tx) in calls.iter().zip(0u64..) {
             let tx_hash = keccak256([hash.as_slice(), &tx.to_be_bytes()].concat());
-            for event in after.call(*call, mined_at) {
+            let of_escrow = after.call(*call, mined_at).into_iter().map(|e| (ESCROW, e.encode()));
+            let of_bonds = bonds.call(*call, mined_at).map(|e| (REGISTRY, e.encode()));
+            for (address, data) in of_escrow.chain(of_bonds) {
                 // Other contracts log in between.
                 let log_index = 2 * u64::try_from(logs.len()).unwrap() + 1;
-                let log = Log { address: ESCROW, data: event.encode() };
+                let log = Log { address, data };
                 logs.push(ChainLog { block: number, block_hash: hash, tx_hash, log_index, log });
             }
         }
-        self.blocks.push(Mined { header, logs, after });
+        self.blocks.push(Mined { header, logs, after, bonds });
     }
 
     fn shown(&self) -> u64 {
@@ -160,9 +167,14 @@ impl Chain for Memory {
         Ok(self.state().at(number).map(|b| b.header.clone()))
     }
 
-    async fn logs_in(&self, of: Address, from: u64, to: u64) -> Result<Vec<ChainLog>, ChainError> {
+    async fn logs_in(
+        &self,
+        of: &[Address],
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<ChainLog>, ChainError> {
         let mut state = self.state();
-        assert_eq!(of, ESCROW);
+        assert_eq!(of, [ESCROW, REGISTRY]);
         if state.largest_range.is_some_and(|most| to - from >= most) {
             state.refused_ranges += 1;
             return Err(refused("query exceeds max block range"));
@@ -170,8 +182,8 @@ impl Chain for Memory {
         Ok((from..=to).filter_map(|n| state.at(n)).flat_map(|b| b.logs.clone()).collect())
     }
 
-    async fn logs_of(&self, of: Address, hash: B256) -> Result<Vec<ChainLog>, ChainError> {
-        assert_eq!(of, ESCROW);
+    async fn logs_of(&self, of: &[Address], hash: B256) -> Result<Vec<ChainLog>, ChainError> {
+        assert_eq!(of, [ESCROW, REGISTRY]);
         let state = self.state();
         state.by_hash(hash).map(|b| b.logs.clone()).ok_or_else(|| refused("unknown block"))
     }
@@ -179,17 +191,21 @@ impl Chain for Memory {
     async fn code(&self, of: Address, at: Option<u64>) -> Result<Bytes, ChainError> {
         let state = self.state();
         let deployed = at.unwrap_or_else(|| state.shown()) >= DEPLOY_BLOCK;
-        Ok(if deployed && of == ESCROW { Bytes::from_static(&[0xfe]) } else { Bytes::new() })
+        let ours = of == ESCROW || of == REGISTRY;
+        Ok(if deployed && ours { Bytes::from_static(&[0xfe]) } else { Bytes::new() })
     }
 
     async fn call(&self, to: Address, data: Bytes, at: Option<B256>) -> Result<Bytes, ChainError> {
         let state = self.state();
-        assert!(to == ESCROW || to == TOKEN);
+        assert!([ESCROW, TOKEN, REGISTRY].contains(&to));
         let block = match at {
             Some(hash) => state.by_hash(hash),
             None => state.at(state.shown()),
         };
         let block = block.ok_or_else(|| refused("unknown block"))?;
+        if let Some(answer) = block.bonds.view(to, &data) {
+            return Ok(answer);
+        }
         Ok(block.after.view(to, &data, state.surplus))
     }
 }

@@ -17,6 +17,8 @@ pub struct Escrow {
     pub symbol: String,
     pub decimals: u8,
     pub deploy_block: u64,
+    /// The node registry that is followed too; None: none is.
+    pub registry: Option<Address>,
 }
 
 /// How a block's logs were proven.
@@ -107,7 +109,7 @@ impl Reader {
 }
 
 pub(crate) const SELECT_ESCROW: &str = "SELECT address, chain_id, genesis_hash, token, symbol, \
-     decimals, deploy_block FROM escrows ORDER BY address LIMIT 1";
+     decimals, deploy_block, registry FROM escrows ORDER BY address LIMIT 1";
 
 pub(crate) const SELECT_TIP: &str = "SELECT block, hash, parent_hash, mined_at, verified, \
      digest FROM blocks ORDER BY block DESC LIMIT 1";
@@ -146,6 +148,7 @@ pub(crate) fn escrow_from(row: &Row) -> Result<Escrow> {
         symbol: row.get("symbol")?,
         decimals: row.get("decimals")?,
         deploy_block: row.get("deploy_block")?,
+        registry: row.opt("registry")?,
     })
 }
 

@@ -3,18 +3,20 @@
 use alloy::primitives::{Address, B256};
 use contracts::event::Event;
 use contracts::order::BURN_ACCOUNT;
+use contracts::registry::RegistryEvent;
 use contracts::{Amount, AmountError, JobId};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::events::EventRow;
+use crate::registry::RegistryRow;
 
 /// One leg of an event. A debit takes `amount` out of `book`, a credit puts it in.
 ///
 /// Books: `wallet:0x..` an account's free balance; `credit:0x..` its credit; `job:0x..` what a job
 /// holds, pending money included; `fee:0x..` and `burn:0x..` shares of a job between the events
 /// that take and credit them, empty after each transaction; `outside` the rest of the world, below
-/// zero by what the escrow holds.
+/// zero by what escrow and registry hold; `bond:0x..` a signer's bond, unbonding money included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
     pub block: u64,
@@ -28,15 +30,20 @@ pub struct Entry {
 /// The entries of one event, without legs of zero. An error says that the event's own amounts
 /// contradict each other, which the contract never writes.
 pub fn entries_of(row: &EventRow) -> Result<Vec<Entry>> {
-    let legs = legs(&row.event).map_err(|source| Error::Unbalanced {
-        block: row.block,
-        log_index: row.log_index,
-        source,
-    })?;
+    posted(row.block, row.log_index, legs(&row.event))
+}
+
+/// The same of an event of the node registry.
+pub fn entries_of_registry(row: &RegistryRow) -> Result<Vec<Entry>> {
+    posted(row.block, row.log_index, registry_legs(&row.event))
+}
+
+fn posted(block: u64, log_index: u64, legs: Result<Vec<Leg>, AmountError>) -> Result<Vec<Entry>> {
+    let legs = legs.map_err(|source| Error::Unbalanced { block, log_index, source })?;
     let moved = legs.into_iter().filter(|leg| !leg.amount.is_zero());
     let entries = moved.zip(0u8..).map(|(leg, number)| Entry {
-        block: row.block,
-        log_index: row.log_index,
+        block,
+        log_index,
         leg: number,
         book: leg.book,
         debit: leg.debit,
@@ -72,6 +79,11 @@ pub fn credit_book(account: Address) -> String {
 /// The book of a job's money.
 pub fn job_book(job_id: JobId) -> String {
     format!("job:{job_id}")
+}
+
+/// The book of a signer's bond.
+pub fn bond_book(signer: Address) -> String {
+    format!("bond:{signer}")
 }
 
 fn fee_book(job_id: JobId) -> String {
@@ -131,6 +143,25 @@ fn legs(event: &Event) -> Result<Vec<Leg>, AmountError> {
         Event::CreditSettlerNamed(_) | Event::Paused(_) => vec![],
         Event::Committed(_) | Event::Approved(_) | Event::Rejected(_) => vec![],
         Event::Lapsed(_) | Event::CloseRequested(_) | Event::Closed(_) => vec![],
+    })
+}
+
+/// Burnt money goes to an address outside, as the reporter's does.
+fn registry_legs(event: &RegistryEvent) -> Result<Vec<Leg>, AmountError> {
+    Ok(match event {
+        RegistryEvent::Registered { .. } | RegistryEvent::Updated { .. } => vec![],
+        RegistryEvent::UnbondRequested { .. } => vec![],
+        RegistryEvent::Bonded { signer, amount, .. } => {
+            vec![debit(outside(), *amount), credit(bond_book(*signer), *amount)]
+        }
+        RegistryEvent::BondWithdrawn { signer, amount, .. } => {
+            vec![debit(bond_book(*signer), *amount), credit(outside(), *amount)]
+        }
+        RegistryEvent::Slashed(e) => vec![
+            debit(bond_book(e.signer), e.burned.checked_add(e.rewarded)?),
+            credit(outside(), e.burned),
+            credit(outside(), e.rewarded),
+        ],
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use contracts::event::Event;
 use contracts::{Lot, Order};
 
@@ -12,12 +12,16 @@ use crate::blocks::{
     Block, Escrow, Head, INSERT_BLOCKS, SELECT_ESCROW, SELECT_TIP, block_from, block_values,
     escrow_from,
 };
+use crate::bonds::{BondState, INSERT_BONDS, bond_values};
 use crate::dialect::{Tx, Writer};
 use crate::error::{Error, Result};
 use crate::events::{EventRow, INSERT_EVENTS, event_values};
 use crate::jobs::{
     INSERT_JOB_STATES, INSERT_LOT_STATES, INSERT_LOTS, INSERT_ORDERS, JobOrder, JobState, LotRow,
     LotState, job_order_values, job_state_values, lot_row_values, lot_state_values,
+};
+use crate::registry::{
+    INSERT_REGISTRY_EVENTS, INSERT_REGISTRY_RECEIPTS, RegistryRow, receipt_values, registry_values,
 };
 use crate::roles::{
     DelegateState, INSERT_DELEGATES, INSERT_OFFICES, OfficeState, delegate_values, office_values,
@@ -37,6 +41,8 @@ pub struct Step {
     pub lot_states: Vec<LotState>,
     pub delegates: Vec<DelegateState>,
     pub offices: Vec<OfficeState>,
+    pub registry: Vec<RegistryRow>,
+    pub bonds: Vec<BondState>,
     pub heads: Vec<Head>,
 }
 
@@ -48,7 +54,7 @@ impl ChainWriter {
             return same_escrow(&escrow_from(&row)?, escrow);
         }
         let sql = "INSERT INTO escrows (address, chain_id, genesis_hash, token, symbol, decimals, \
-                   deploy_block) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+                   deploy_block, registry) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let row = values![
             escrow.address,
             escrow.chain_id,
@@ -57,6 +63,7 @@ impl ChainWriter {
             escrow.symbol.as_str(),
             escrow.decimals,
             escrow.deploy_block,
+            escrow.registry,
         ];
         tx.execute(sql, row).await?;
         tx.commit().await
@@ -80,6 +87,11 @@ impl ChainWriter {
         let delegates = step.delegates.iter().map(delegate_values).collect();
         tx.insert(INSERT_DELEGATES, delegates).await?;
         tx.insert(INSERT_OFFICES, step.offices.iter().map(office_values).collect()).await?;
+        let registry = step.registry.iter().map(registry_values).collect();
+        tx.insert(INSERT_REGISTRY_EVENTS, registry).await?;
+        let receipts = step.registry.iter().flat_map(receipt_values).collect();
+        tx.insert(INSERT_REGISTRY_RECEIPTS, receipts).await?;
+        tx.insert(INSERT_BONDS, step.bonds.iter().map(bond_values).collect()).await?;
         write_heads(&mut tx, &step.heads).await?;
         tx.commit().await
     }
@@ -140,11 +152,16 @@ fn same_escrow(stored: &Escrow, given: &Escrow) -> Result<()> {
         ("symbol", stored.symbol.clone(), given.symbol.clone()),
         ("decimals", stored.decimals.to_string(), given.decimals.to_string()),
         ("deployment block", stored.deploy_block.to_string(), given.deploy_block.to_string()),
+        ("node registry", named(stored.registry), named(given.registry)),
     ];
     match fields.into_iter().find(|(_, stored, given)| stored != given) {
         Some((field, stored, given)) => Err(Error::OtherEscrow { field, stored, given }),
         None => Ok(()),
     }
+}
+
+fn named(registry: Option<Address>) -> String {
+    registry.map_or_else(|| "none".to_owned(), |address| address.to_string())
 }
 
 /// Each block lies above the one before; where no number is left out, it must be its child.

@@ -3,6 +3,7 @@
 use crate::Reader;
 use crate::accounts::account_from;
 use crate::blocks::block_from;
+use crate::bonds::bond_from;
 use crate::error::Result;
 use crate::extend::Step;
 use crate::jobs::{job_order_from, job_state_from, lot_row_from, lot_state_from};
@@ -50,6 +51,10 @@ impl Reader {
         let sql = "SELECT block, log_index, credit_settler, paused_until, seq \
                    FROM office_states WHERE block BETWEEN $1 AND $2 ORDER BY block, log_index";
         let offices = self.pool.all(sql, range()).await?;
+        let sql = "SELECT signer, block, log_index, owner, payout, capabilities_hash, bonded, \
+                   unbonding, unbond_at, slashed, seq FROM bond_states \
+                   WHERE block BETWEEN $1 AND $2 ORDER BY block, log_index, signer";
+        let bonds = self.pool.all(sql, range()).await?;
         Ok(Step {
             blocks: blocks.iter().map(block_from).collect::<Result<_>>()?,
             events: self.events_between(from, to).await?,
@@ -60,6 +65,8 @@ impl Reader {
             lot_states: lot_states.iter().map(lot_state_from).collect::<Result<_>>()?,
             delegates: delegates.iter().map(delegate_from).collect::<Result<_>>()?,
             offices: offices.iter().map(office_from).collect::<Result<_>>()?,
+            registry: self.registry_events_between(from, to).await?,
+            bonds: bonds.iter().map(bond_from).collect::<Result<_>>()?,
             heads: vec![],
         })
     }

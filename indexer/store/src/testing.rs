@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use alloy::primitives::{Address, B256, U256, keccak256};
+use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use contracts::event::*;
-use contracts::{Amount, Lot, Order};
+use contracts::registry::{RegistryEvent, Slashed};
+use contracts::{Amount, Lot, Order, Receipt};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::*;
@@ -370,6 +371,79 @@ impl Draw {
 
 /// How many kinds of events there are.
 pub const KINDS: u8 = 24;
+/// And of the registry's.
+pub const REGISTRY_KINDS: u8 = 6;
+
+impl Draw {
+    pub fn registry_event(&mut self, kind: u8) -> RegistryEvent {
+        let (signer, account, payout) = (self.address(), self.address(), self.address());
+        let (amount, bonded, unbonding) = (self.amount(), self.amount(), self.amount());
+        let (capabilities_hash, unbond_at, seq) = (self.hash(), self.number(40), self.number(63));
+        match kind {
+            0 => {
+                let owner = account;
+                RegistryEvent::Registered { signer, owner, payout, capabilities_hash, seq }
+            }
+            1 => RegistryEvent::Updated { signer, payout, capabilities_hash, seq },
+            2 => RegistryEvent::Bonded { signer, from: account, amount, bonded, seq },
+            3 => {
+                RegistryEvent::UnbondRequested { signer, amount, bonded, unbonding, unbond_at, seq }
+            }
+            4 => RegistryEvent::BondWithdrawn { signer, to: account, amount, seq },
+            _ => {
+                let (burned, rewarded) = self.shares(amount);
+                let (first, second) = (self.receipt(), self.receipt());
+                let word = |seed: B256| Bytes::copy_from_slice(seed.as_slice());
+                RegistryEvent::Slashed(Box::new(Slashed {
+                    signer,
+                    reporter: account,
+                    job_id: first.job_id,
+                    first,
+                    first_signature: word(self.hash()),
+                    second,
+                    second_signature: word(self.hash()),
+                    burned,
+                    rewarded,
+                    seq,
+                }))
+            }
+        }
+    }
+
+    fn receipt(&mut self) -> Receipt {
+        Receipt {
+            job_id: self.hash(),
+            unit: self.small(),
+            attempt: self.small(),
+            output_hash: self.hash(),
+            preview_hash: self.hash(),
+            key_commit: self.hash(),
+            started_at: self.number(40),
+            finished_at: self.number(40),
+        }
+    }
+}
+
+/// Adds one event of each kind of the registry's to a step, each with a snapshot of its node.
+pub fn add_registry(step: &mut Step, block: u64, draw: &mut Draw) {
+    for (kind, log_index) in (0..REGISTRY_KINDS).zip(900_u64..) {
+        let event = draw.registry_event(kind);
+        step.bonds.push(BondState {
+            signer: event.signer(),
+            block,
+            log_index,
+            owner: draw.address(),
+            payout: draw.address(),
+            capabilities_hash: draw.hash(),
+            bonded: draw.amount(),
+            unbonding: draw.amount(),
+            unbond_at: i64::try_from(draw.number(40)).unwrap(),
+            slashed: kind == 5,
+            seq: draw.number(63),
+        });
+        step.registry.push(RegistryRow { block, log_index, tx_hash: draw.hash(), event });
+    }
+}
 
 /// A block that is the child of `parent`, told from its siblings by `fork`.
 pub fn child(parent: Option<&Block>, fork: u64) -> Block {

@@ -93,6 +93,7 @@ impl Office {
             symbol: "RNDR".into(),
             decimals: 18,
             deploy_block: 0,
+            registry: None,
         };
         chain.set_escrow(&escrow).await.unwrap();
         let opened = Opened {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{Draw, KINDS, amount};
+use crate::testing::{Draw, KINDS, REGISTRY_KINDS, amount};
 
 fn row(event: Event) -> EventRow {
     EventRow { block: 7, log_index: 3, tx_hash: B256::ZERO, event }
@@ -30,6 +30,20 @@ proptest! {
             prop_assert_eq!((entry.block, entry.log_index, entry.leg), (7, 3, leg));
             prop_assert!(!entry.amount.is_zero());
         }
+    }
+
+    #[test]
+    fn entries_of_the_registry_sum_to_zero_and_move_its_signers_bond_alone(
+        kind in 0..REGISTRY_KINDS,
+        seed: u64,
+    ) {
+        let event = Draw::new(seed).registry_event(kind);
+        let bond = bond_book(event.signer());
+        let row = RegistryRow { block: 7, log_index: 3, tx_hash: B256::ZERO, event };
+        let entries = entries_of_registry(&row).unwrap();
+        prop_assert_eq!(balances(&entries).values().sum::<i128>(), 0);
+        prop_assert!(entries.iter().all(|e| e.book == bond || e.book == "outside"));
+        prop_assert!([0, 1, 3].contains(&kind) <= entries.is_empty(), "no money moves");
     }
 
     #[test]

@@ -5,7 +5,9 @@ use alloy::primitives::U256;
 use super::*;
 use crate::blocks::{Tag, Verified};
 use crate::jobs::LotStatus;
-use crate::testing::{Draw, KINDS, World, add_events, address, amount, child, hash, on_both, step};
+use crate::testing::{
+    Draw, KINDS, World, add_events, add_registry, address, amount, child, hash, on_both, step,
+};
 use crate::{Reader, Reorg};
 
 /// Everything that hangs from blocks.
@@ -18,6 +20,8 @@ async fn everything(reader: &Reader) -> impl PartialEq + std::fmt::Debug + use<>
         reader.all_lots().await.unwrap(),
         reader.delegates().await.unwrap(),
         reader.offices().await.unwrap(),
+        reader.registry_events_between(0, 1_000_000).await.unwrap(),
+        reader.bonds().await.unwrap(),
     )
 }
 
@@ -28,7 +32,9 @@ fn all_kinds(seed: u64) -> Vec<Event> {
 
 async fn grow(world: &World, parent: Option<&Block>, fork: u64) -> Block {
     let block = child(parent, fork);
-    let step = step(&block, all_kinds(block.number * 1_000 + fork));
+    let seed = block.number * 1_000 + fork;
+    let mut step = step(&block, all_kinds(seed));
+    add_registry(&mut step, block.number, &mut Draw::new(seed));
     world.store.chain_writer().extend(&step).await.unwrap();
     block
 }
@@ -263,6 +269,7 @@ async fn a_store_follows_one_escrow_of_one_chain() {
             symbol: "RNDR".into(),
             decimals: 18,
             deploy_block: 4,
+            registry: Some(address(5)),
         };
         let (writer, reader) = (world.store.chain_writer(), world.store.reader());
         assert_eq!(reader.escrow().await.unwrap(), None);
@@ -276,6 +283,8 @@ async fn a_store_follows_one_escrow_of_one_chain() {
             Escrow { token: address(9), ..escrow.clone() },
             Escrow { decimals: 6, ..escrow.clone() },
             Escrow { deploy_block: 5, ..escrow.clone() },
+            Escrow { registry: Some(address(9)), ..escrow.clone() },
+            Escrow { registry: None, ..escrow.clone() },
         ] {
             let error = writer.set_escrow(&other).await.unwrap_err();
             assert!(matches!(error, Error::OtherEscrow { .. }), "{error}");

@@ -2,7 +2,7 @@
 
 use crate::extend::Step;
 use crate::jobs::LotStatus;
-use crate::testing::{Draw, KINDS, child, on_both, step};
+use crate::testing::{Draw, KINDS, add_registry, child, on_both, step};
 
 #[tokio::test]
 async fn rows_of_a_range_are_those_of_its_steps() {
@@ -17,6 +17,7 @@ async fn rows_of_a_range_are_those_of_its_steps() {
             let mut later = step.lot_states[0].clone();
             (later.log_index, later.status) = (500, LotStatus::Approved);
             step.lot_states.push(later);
+            add_registry(&mut step, block.number, &mut draw);
             world.store.chain_writer().extend(&step).await.unwrap();
             step.lots.sort_by_key(|lot| (lot.block, lot.lot_hash));
             steps.push(step);

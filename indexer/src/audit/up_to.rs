@@ -1,0 +1,50 @@
+//! A chain that ends at a block, whatever came after it: what an audit replays.
+
+use alloy::primitives::{Address, B256, Bytes};
+use store::Tag;
+
+use crate::chain::{Chain, ChainError, ChainLog, Header};
+
+/// A chain that ends at a block, whatever came after it.
+pub(super) struct UpTo<'a, C> {
+    pub chain: &'a C,
+    pub last: u64,
+}
+
+impl<C: Chain> Chain for UpTo<'_, C> {
+    async fn chain_id(&self) -> Result<u64, ChainError> {
+        self.chain.chain_id().await
+    }
+
+    async fn head(&self, tag: Tag) -> Result<Option<Header>, ChainError> {
+        match self.chain.head(tag).await? {
+            Some(head) if head.number > self.last => self.chain.header(self.last).await,
+            head => Ok(head),
+        }
+    }
+
+    async fn header(&self, number: u64) -> Result<Option<Header>, ChainError> {
+        self.chain.header(number).await
+    }
+
+    async fn logs_in(
+        &self,
+        of: &[Address],
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<ChainLog>, ChainError> {
+        self.chain.logs_in(of, from, to).await
+    }
+
+    async fn logs_of(&self, of: &[Address], block_hash: B256) -> Result<Vec<ChainLog>, ChainError> {
+        self.chain.logs_of(of, block_hash).await
+    }
+
+    async fn code(&self, of: Address, at: Option<u64>) -> Result<Bytes, ChainError> {
+        self.chain.code(of, at).await
+    }
+
+    async fn call(&self, to: Address, data: Bytes, at: Option<B256>) -> Result<Bytes, ChainError> {
+        self.chain.call(to, data, at).await
+    }
+}
