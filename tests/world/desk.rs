@@ -36,6 +36,7 @@ impl Desk {
         let settings = [
             ("RNDR__CHAIN__RPC_URL", world.anvil.rpc_url()),
             ("RNDR__CHAIN__ESCROW", world.escrow.to_string()),
+            ("RNDR__CHAIN__REGISTRY", world.registry.to_string()),
             ("RNDR__CHAIN__DEPLOY_BLOCK", world.deploy_block.to_string()),
             ("RNDR__STORE__URL", world.database.url.clone()),
             ("RNDR__STORE__OBJECTS", path("objects")),

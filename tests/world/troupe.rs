@@ -45,6 +45,7 @@ impl Troupe {
             ("CHAIN__RPC_URL", studio.world.anvil.rpc_url()),
             ("CHAIN__WS_URL", studio.world.anvil.ws_url()),
             ("CHAIN__ESCROW", studio.world.escrow.to_string()),
+            ("CHAIN__REGISTRY", studio.world.registry.to_string()),
             ("CHAIN__POLL_MS", "100".into()),
             ("STORE__URL", studio.world.database.url.clone()),
             ("STORE__OBJECTS", objects.display().to_string()),
