@@ -8,14 +8,21 @@ mod stories {
     mod audit;
     mod bonds;
     mod cli;
-    mod consents;
+    mod closing;
+    mod credit;
+    mod delegates;
     mod demo;
     mod edge;
     mod faults;
+    mod funding;
     mod lifecycle;
+    mod multicalls;
     mod nodes;
     mod outage;
+    mod pauses;
     mod reorg;
     mod restart;
     mod sender;
+    mod silence;
+    mod vouchers;
 }

@@ -40,6 +40,16 @@ alloy::sol! {
         Witness witness;
     }
 
+    /// What a payer signs in the token's own domain, by EIP-2612.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Permit {
+        address owner;
+        address spender;
+        uint256 value;
+        uint256 nonce;
+        uint256 deadline;
+    }
+
     /// What a payer signs in the token's own domain, by EIP-3009.
     #[derive(Debug, PartialEq, Eq)]
     struct ReceiveWithAuthorization {
@@ -119,6 +129,20 @@ impl Purpose {
     }
 }
 
+/// For `owner` to sign in the token's domain, so that its own `depositWithPermit` may take the
+/// `amount`; `nonce` is the token's `nonces(owner)`. Good until and including the unix time
+/// `deadline`. It binds no account: only the owner's own call uses it.
+pub fn permit(
+    funding: Address,
+    owner: Address,
+    amount: Amount,
+    nonce: U256,
+    deadline: u64,
+) -> Permit {
+    let (value, deadline) = (amount.to_u256(), U256::from(deadline));
+    Permit { owner, spender: funding, value, nonce, deadline }
+}
+
 /// Permit2's EIP-712 domain, which has no version.
 pub fn permit2_domain(chain_id: u64, permit2: Address) -> Eip712Domain {
     let name = Some("Permit2".into());
@@ -138,6 +162,18 @@ pub fn permit2_typed_data(act: &PermitWitnessTransferFrom, domain: &Eip712Domain
         "witness": { "account": text(act.witness.account), "jobId": act.witness.jobId },
     });
     typed_data::<PermitWitnessTransferFrom>(message, domain)
+}
+
+/// `eth_signTypedData_v4` JSON for EIP-2612; `domain` is the token's own.
+pub fn permit_typed_data(act: &Permit, domain: &Eip712Domain) -> Value {
+    let message = json!({
+        "owner": text(act.owner),
+        "spender": text(act.spender),
+        "value": act.value.to_string(),
+        "nonce": act.nonce.to_string(),
+        "deadline": act.deadline.to_string(),
+    });
+    typed_data::<Permit>(message, domain)
 }
 
 /// `eth_signTypedData_v4` JSON for EIP-3009; `domain` is the token's own.

@@ -21,6 +21,11 @@ const CONTRACTS: &[(&str, &str)] = &[
     ("Funding", "src/Funding.sol"),
     ("NodeRegistry", "src/NodeRegistry.sol"),
     ("LegacyRndr", "test/doubles/LegacyRndr.sol"),
+    // What only the stories deploy.
+    ("UsdcLike", "test/doubles/UsdcLike.sol"),
+    ("Permit2Like", "test/doubles/Proxies.sol"),
+    ("Multicall3Like", "test/doubles/Proxies.sol"),
+    ("WalletFactory", "test/doubles/Wallets.sol"),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -104,6 +104,11 @@ impl Anvil {
         self.mine(1).await;
     }
 
+    /// The next block is mined at exactly this time, which lies ahead.
+    pub async fn next_at(&self, time: u64) {
+        self.provider.anvil_set_next_block_timestamp(time).await.unwrap();
+    }
+
     /// Gas money.
     pub async fn set_balance(&self, of: Address, wei: U256) {
         self.provider.anvil_set_balance(of, wei).await.unwrap();

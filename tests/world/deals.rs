@@ -8,7 +8,7 @@ use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{Eip712Domain, SolStruct};
 use contracts::{Amount, JobId, Lot, Order, Payout, RenderEscrow, order, signing, units};
 
-use super::{RNDR, World, hash_of, wallet};
+use super::{World, hash_of, signed, wallet};
 
 /// One job driven by its payer, settler and node themselves.
 pub struct Deal {
@@ -17,6 +17,8 @@ pub struct Deal {
     pub node: Address,
     pub order: Order,
     pub job_id: JobId,
+    /// One whole token in base units.
+    pub coin: u128,
     domain: Eip712Domain,
 }
 
@@ -28,8 +30,8 @@ pub struct Work {
 }
 
 impl Deal {
-    /// Terms of a job of 16 units at up to 1 RNDR, 5 % fee, 2 % burn; `salt` makes it another
-    /// job. The settler has gas money.
+    /// Terms of a job of 16 units at up to 1 coin, cap 20, 5 % fee, 2 % burn; `salt` makes it
+    /// another job. The settler has gas money.
     pub async fn new(world: &World, payer: &PrivateKeySigner, salt: u64) -> Self {
         let settler = world.funded("settler", 0).await;
         let now = world.anvil.now().await;
@@ -39,8 +41,8 @@ impl Deal {
             approver: Address::ZERO,
             settler: settler.address(),
             fee_receiver: wallet("fee").address(),
-            cap: Amount::from_base(20 * RNDR).unwrap(),
-            max_unit_price: Amount::from_base(RNDR).unwrap(),
+            cap: Amount::from_base(20 * world.coin).unwrap(),
+            max_unit_price: Amount::from_base(world.coin).unwrap(),
             units: 16,
             open_by: now + 3_600,
             work_deadline: now + 7 * 86_400,
@@ -55,24 +57,30 @@ impl Deal {
         let domain = order::domain(world.anvil.chain_id, world.escrow);
         let job_id = order::job_id(&order, &domain);
         let node = wallet("node").address();
-        Self { payer: payer.clone(), settler, node, order, job_id, domain }
+        Self { payer: payer.clone(), settler, node, order, job_id, coin: world.coin, domain }
+    }
+
+    /// The same with changed terms: another job.
+    pub fn with(mut self, change: impl FnOnce(&mut Order)) -> Self {
+        change(&mut self.order);
+        self.job_id = order::job_id(&self.order, &self.domain);
+        self
     }
 
     /// A job of calls, which are paid by vouchers; else the same terms.
     pub async fn of_calls(world: &World, payer: &PrivateKeySigner, salt: u64) -> Self {
-        let deal = Self::new(world, payer, salt).await;
-        let order = Order { units: 0, max_unit_price: Amount::ZERO, ..deal.order };
-        let job_id = order::job_id(&order, &deal.domain);
-        Self { order, job_id, ..deal }
+        Self::new(world, payer, salt).await.with(|order| {
+            (order.units, order.max_unit_price) = (0, Amount::ZERO);
+        })
     }
 
-    /// `agent` may open jobs with this settler: 30 RNDR in all, 25 each, for a day from `now`.
+    /// `agent` may open jobs with this settler: 30 coins in all, 25 each, for a day from `now`.
     pub fn delegate_call(&self, agent: Address, now: u64) -> RenderEscrow::setDelegateCall {
         RenderEscrow::setDelegateCall {
             agent,
             settler: self.order.settler,
-            allowance: Amount::from_base(30 * RNDR).unwrap().into(),
-            maxPerJob: Amount::from_base(25 * RNDR).unwrap().into(),
+            allowance: Amount::from_base(30 * self.coin).unwrap().into(),
+            maxPerJob: Amount::from_base(25 * self.coin).unwrap().into(),
             expiry: U40::from(now + 86_400),
         }
     }
@@ -108,9 +116,9 @@ impl Deal {
         }
     }
 
-    fn signed<S: SolStruct>(&self, by: &PrivateKeySigner, act: &S) -> Bytes {
-        let digest = signing::signing_hash(act, &self.domain);
-        by.sign_hash_sync(&digest).unwrap().as_bytes().to_vec().into()
+    /// Someone's word in the escrow's domain.
+    pub fn signed<S: SolStruct>(&self, by: &PrivateKeySigner, act: &S) -> Bytes {
+        signed(by, act, &self.domain)
     }
 
     /// The payer's consent to lots.
@@ -118,7 +126,12 @@ impl Deal {
         self.signed(&self.payer, &signing::approval(self.job_id, lots))
     }
 
-    /// Units of one node; `number` makes the lot another one.
+    /// The settler's consent to lots, for whoever sends them.
+    pub fn acceptance(&self, lots: &[Lot]) -> Bytes {
+        self.signed(&self.settler, &signing::acceptance(self.job_id, lots))
+    }
+
+    /// Units of one node, at half a coin each; `number` makes the lot another one.
     pub fn work(&self, units_: &[u32], number: u64, sealed: bool) -> Work {
         let (word, mask) = units::word_and_mask(units_).unwrap();
         let key = if sealed { hash_of(number) } else { B256::ZERO };
@@ -126,7 +139,7 @@ impl Deal {
             node: self.node,
             word,
             mask,
-            unit_price: Amount::from_base(RNDR / 2).unwrap(),
+            unit_price: Amount::from_base(self.coin / 2).unwrap(),
             receipts_root: hash_of(number),
             key_commit: if sealed { keccak256(key) } else { B256::ZERO },
         };
@@ -172,54 +185,73 @@ impl Deal {
         world.send(&self.settler, world.escrow, self.settle_call(work)).await;
     }
 
-    pub async fn release(&self, world: &World, work: &[Work]) {
+    /// By the settler, with the payer's approval.
+    pub fn release_call(&self, work: &[Work]) -> RenderEscrow::releaseCall {
         let lots: Vec<Lot> = work.iter().map(|work| work.lot.clone()).collect();
-        let call = RenderEscrow::releaseCall {
+        RenderEscrow::releaseCall {
             order: self.order.to_sol(),
             lots: lots.iter().map(Lot::to_sol).collect(),
             acceptance: Bytes::new(),
             approval: self.approval(&lots),
-        };
-        world.send(&self.settler, world.escrow, call).await;
+        }
+    }
+
+    pub async fn release(&self, world: &World, work: &[Work]) {
+        world.send(&self.settler, world.escrow, self.release_call(work)).await;
     }
 
     /// By the payer's own call.
-    pub async fn approve(&self, world: &World, work: &[Work]) {
-        let call = RenderEscrow::approveCall {
+    pub fn approve_call(&self, work: &[Work]) -> RenderEscrow::approveCall {
+        RenderEscrow::approveCall {
             order: self.order.to_sol(),
             lots: work.iter().map(|work| work.lot.to_sol()).collect(),
             approval: Bytes::new(),
-        };
-        world.send(&self.payer, world.escrow, call).await;
+        }
+    }
+
+    pub async fn approve(&self, world: &World, work: &[Work]) {
+        world.send(&self.payer, world.escrow, self.approve_call(work)).await;
     }
 
     /// By the payer's own call.
-    pub async fn reject(&self, world: &World, work: &Work, mask: U256) {
-        let call = RenderEscrow::rejectCall {
+    pub fn reject_call(&self, work: &Work, mask: U256) -> RenderEscrow::rejectCall {
+        RenderEscrow::rejectCall {
             order: self.order.to_sol(),
             lot: work.lot.to_sol(),
             mask,
             reasonHash: hash_of(404),
             signature: Bytes::new(),
-        };
-        world.send(&self.payer, world.escrow, call).await;
+        }
+    }
+
+    pub async fn reject(&self, world: &World, work: &Work, mask: U256) {
+        world.send(&self.payer, world.escrow, self.reject_call(work, mask)).await;
+    }
+
+    pub fn lapse_call(&self, work: &Work) -> RenderEscrow::lapseCall {
+        RenderEscrow::lapseCall { order: self.order.to_sol(), lot: work.lot.to_sol() }
     }
 
     pub async fn lapse(&self, world: &World, work: &Work) {
-        let (order, lot) = (self.order.to_sol(), work.lot.to_sol());
-        world.send(&self.payer, world.escrow, RenderEscrow::lapseCall { order, lot }).await;
+        world.send(&self.payer, world.escrow, self.lapse_call(work)).await;
     }
 
-    pub async fn top_up(&self, world: &World, rndr: u128) {
-        let amount = Amount::from_base(rndr).unwrap().into();
-        let call = RenderEscrow::topUpCall { jobId: self.job_id, amount };
-        world.send(&self.payer, world.escrow, call).await;
+    pub fn top_up_call(&self, amount: u128) -> RenderEscrow::topUpCall {
+        let amount = Amount::from_base(amount).unwrap().into();
+        RenderEscrow::topUpCall { jobId: self.job_id, amount }
+    }
+
+    pub async fn top_up(&self, world: &World, amount: u128) {
+        world.send(&self.payer, world.escrow, self.top_up_call(amount)).await;
+    }
+
+    /// By the payer's own call.
+    pub fn request_close_call(&self) -> RenderEscrow::requestCloseCall {
+        RenderEscrow::requestCloseCall { order: self.order.to_sol(), signature: Bytes::new() }
     }
 
     pub async fn request_close(&self, world: &World) {
-        let (order, signature) = (self.order.to_sol(), Bytes::new());
-        let call = RenderEscrow::requestCloseCall { order, signature };
-        world.send(&self.payer, world.escrow, call).await;
+        world.send(&self.payer, world.escrow, self.request_close_call()).await;
     }
 
     /// When it is due: nobody's word is needed.

@@ -8,9 +8,12 @@ use alloy::network::{Ethereum, EthereumWallet, NetworkTransactionBuilder, Transa
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy::providers::{Provider, ProviderBuilder};
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
+use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
-use alloy::sol_types::SolCall;
-use contracts::{Amount, LegacyRndr, RenderEscrow, deploy};
+use alloy::sol_types::{Eip712Domain, SolCall, SolError, SolStruct};
+use contracts::revert::explain_revert;
+use contracts::{Amount, LegacyRndr, RenderEscrow, deploy, signing};
+use serde_json::json;
 use store::Store;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -23,6 +26,8 @@ pub mod deals;
 pub mod desk;
 pub mod studio;
 pub mod troupe;
+pub mod watched;
+pub mod ways;
 
 use anvil::{Anvil, Options};
 use database::Database;
@@ -38,6 +43,8 @@ pub const RNDR: u128 = 1_000_000_000_000_000_000;
 pub struct World {
     pub anvil: Anvil,
     pub token: Address,
+    /// One whole token in base units.
+    pub coin: u128,
     pub escrow: Address,
     pub registry: Address,
     pub deploy_block: u64,
@@ -58,24 +65,22 @@ impl World {
 
     pub async fn on(options: Options) -> Self {
         let anvil = Anvil::start(&options);
-        let deployer = wallet("deployer");
-        anvil.set_balance(deployer.address(), U256::from(100 * RNDR)).await;
-        let provider = provider_of(&anvil, &deployer);
-        let token =
-            deploy::deploy_legacy_rndr(&provider, deployer.address(), Amount::ZERO).await.unwrap();
-        let escrow = deploy::deploy_escrow(&provider, token.address, offices()).await.unwrap();
+        let provider = deployer_of(&anvil).await;
+        let holder = wallet("deployer").address();
+        let token = deploy::deploy_legacy_rndr(&provider, holder, Amount::ZERO).await.unwrap();
+        Self::with_token(anvil, token.address, RNDR).await
+    }
+
+    /// An escrow of this token, which has the legacy double's `mint`.
+    pub async fn with_token(anvil: Anvil, token: Address, coin: u128) -> Self {
+        let provider = deployer_of(&anvil).await;
+        let escrow = deploy::deploy_escrow(&provider, token, offices()).await.unwrap();
         let registry = deploy::deploy_registry(&provider, escrow.address).await.unwrap();
         let folder = TempDir::new().unwrap();
         let database = Database::fresh(folder.path()).await;
-        Self {
-            token: token.address,
-            escrow: escrow.address,
-            registry: registry.address,
-            deploy_block: escrow.block,
-            database,
-            folder,
-            anvil,
-        }
+        let (escrow, deploy_block) = (escrow.address, escrow.block);
+        let registry = registry.address;
+        Self { anvil, token, coin, escrow, registry, deploy_block, database, folder }
     }
 
     /// Another handle of the world's store.
@@ -149,12 +154,64 @@ impl World {
         data.unwrap_or_else(|| panic!("{} says no revert data: {error}", C::SIGNATURE))
     }
 
+    /// Sends a call to the escrow that must revert with exactly the error made of its block's time.
+    pub async fn refuses<C: SolCall, E: SolError>(
+        &self,
+        from: &PrivateKeySigner,
+        call: C,
+        error: impl FnOnce(u64) -> E,
+    ) {
+        self.refuses_at(self.escrow, from, call, error).await;
+    }
+
+    /// The same of another contract.
+    pub async fn refuses_at<C: SolCall, E: SolError>(
+        &self,
+        to: Address,
+        from: &PrivateKeySigner,
+        call: C,
+        error: impl FnOnce(u64) -> E,
+    ) {
+        let raw = self.sign(from, to, call).await;
+        let receipt = self.send_raw(&raw).await;
+        assert!(!receipt.status(), "{} by {} went through", C::SIGNATURE, from.address());
+        let wanted: Bytes = error(self.time_of(&receipt).await).abi_encode().into();
+        let said = self.output_of(&receipt).await;
+        assert_eq!(explain_revert(&said), explain_revert(&wanted), "of {}", C::SIGNATURE);
+        assert_eq!(said, wanted, "of {}", C::SIGNATURE);
+    }
+
+    /// Time of the transaction's block.
+    pub async fn time_of(&self, receipt: &TransactionReceipt) -> u64 {
+        let hash = receipt.block_hash.expect("it is mined");
+        let block = self.anvil.provider.get_block_by_hash(hash).await.unwrap().unwrap();
+        block.header.timestamp
+    }
+
+    /// What a mined transaction returned, or reverted with.
+    pub async fn output_of(&self, receipt: &TransactionReceipt) -> Bytes {
+        let asked = (receipt.transaction_hash, json!({ "tracer": "callTracer" }));
+        let provider = &self.anvil.provider;
+        let trace: serde_json::Value =
+            provider.raw_request("debug_traceTransaction".into(), asked).await.unwrap();
+        // Without a word there is no output at all.
+        trace["output"].as_str().map_or_else(Bytes::new, |output| output.parse().unwrap())
+    }
+
     /// Puts RNDR of the wallet into its account of the escrow.
     pub async fn deposit(&self, from: &PrivateKeySigner, rndr: u128) -> TransactionReceipt {
         let (spender, value) = (self.escrow, U256::from(rndr));
         self.send(from, self.token, LegacyRndr::approveCall { spender, value }).await;
         let amount = Amount::from_base(rndr).unwrap().into();
         self.send(from, self.escrow, RenderEscrow::depositCall { amount }).await
+    }
+
+    /// Puts tokens of the wallet into somebody else's account of the escrow.
+    pub async fn deposit_for(&self, from: &PrivateKeySigner, owner: Address, amount: u128) {
+        let (spender, value) = (self.escrow, U256::from(amount));
+        self.send(from, self.token, LegacyRndr::approveCall { spender, value }).await;
+        let amount = Amount::from_base(amount).unwrap().into();
+        self.send(from, self.escrow, RenderEscrow::depositForCall { owner, amount }).await;
     }
 
     /// The issuer's call that makes RNDR of its own credit of `to`; it has them and allows it.
@@ -204,6 +261,30 @@ impl World {
         let config = indexer::Config { deploy_block: None, ..self.indexer_config() };
         indexer::audit::replay(&config, fresh, Some(store.clone())).await.unwrap()
     }
+
+    /// The index reaches the chain's head and equals a fresh one of the same chain; books,
+    /// contract storage and token balance agree, to the base unit.
+    pub async fn audited(&self, store: &Store) -> indexer::audit::Report {
+        self.caught_up(store).await;
+        let report = self.audit(store).await;
+        assert!(report.is_clean(), "{}", report.first().unwrap());
+        assert_eq!(report.stored_digest, Some(report.digest));
+        assert_eq!(report.surplus, Amount::ZERO);
+        report
+    }
+
+    /// What a wallet holds of the token itself.
+    pub async fn held(&self, of: Address) -> u128 {
+        let token = LegacyRndr::new(self.token, &self.anvil.provider);
+        token.balanceOf(of).call().await.unwrap().to()
+    }
+}
+
+/// A provider for deployments, with gas money.
+pub async fn deployer_of(anvil: &Anvil) -> impl Provider + Clone + use<> {
+    let deployer = wallet("deployer");
+    anvil.set_balance(deployer.address(), U256::from(100 * RNDR)).await;
+    provider_of(anvil, &deployer)
 }
 
 /// A key that is always the same for a name.
@@ -218,6 +299,12 @@ pub fn provider_of(anvil: &Anvil, signer: &PrivateKeySigner) -> impl Provider + 
         .with_simple_nonce_management()
         .wallet(EthereumWallet::new(signer.clone()))
         .connect_http(url)
+}
+
+/// 65 bytes over an act in its domain.
+pub fn signed<S: SolStruct>(by: &PrivateKeySigner, act: &S, domain: &Eip712Domain) -> Bytes {
+    let digest = signing::signing_hash(act, domain);
+    by.sign_hash_sync(&digest).unwrap().as_bytes().to_vec().into()
 }
 
 /// A port that was free a moment ago.

@@ -25,7 +25,7 @@ use store::{
 };
 use tokio::task::JoinHandle;
 
-use super::{RNDR, Running, World, eventually, free_port, hash_of, wallet};
+use super::{RNDR, Running, World, eventually, free_port, hash_of, signed, wallet};
 
 /// Price of one unit.
 pub const PRICE: u128 = RNDR;
@@ -233,8 +233,7 @@ impl Studio {
     }
 
     fn signed<S: SolStruct>(&self, act: &S) -> Bytes {
-        let digest = signing::signing_hash(act, &self.domain);
-        Bytes::from(self.payer.sign_hash_sync(&digest).unwrap().as_bytes())
+        signed(&self.payer, act, &self.domain)
     }
 
     /// The payer wants these lots whole.

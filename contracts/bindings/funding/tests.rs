@@ -126,6 +126,21 @@ fn permits_match_and_wallets_hash_the_same() {
     }
 }
 
+/// EIP-2612's own words, hashed by hand; a story has a token take such a signature.
+#[test]
+fn a_permit_is_what_the_standard_says_and_wallets_hash_the_same() {
+    let kind = "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)";
+    for case in cases() {
+        let Purpose { funding, account, amount, .. } = case.purpose;
+        let (nonce, domain) = (U256::from(7), token_domain(&case));
+        let act = permit(funding, account, amount, nonce, 99);
+        let fields = (keccak256(kind), account, funding, amount.to_u256(), nonce, U256::from(99));
+        assert_eq!(act.eip712_hash_struct(), keccak256(fields.abi_encode()));
+        let typed: TypedData = read(&permit_typed_data(&act, &domain));
+        assert_eq!(typed.eip712_signing_hash().unwrap(), act.eip712_signing_hash(&domain));
+    }
+}
+
 #[test]
 fn payloads_match_both_ways() {
     for case in cases() {
