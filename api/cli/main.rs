@@ -10,6 +10,7 @@ mod download;
 mod exit;
 mod job;
 mod keys;
+mod registry;
 mod remote;
 mod review;
 mod serve;
@@ -78,6 +79,9 @@ enum Command {
     Download(download::Download),
     /// Close a job, or ask for its end, straight on chain
     Close(wallet::Close),
+    /// Bonds of nodes: register, bond, take back, and report a node that contradicts itself
+    #[command(subcommand)]
+    Registry(registry::RegistryCommand),
     /// Rebuild everything from the chain's logs and compare
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -129,6 +133,7 @@ async fn run(line: Line, talk: &Talk) -> Outcome {
         Command::Reject(command) => review::reject(command, &settings, talk).await,
         Command::Download(command) => download::download(command, &settings, talk).await,
         Command::Close(command) => wallet::close(command, &settings, talk).await,
+        Command::Registry(command) => registry::run(command, &settings, talk).await,
         Command::Audit(command) => audit::audit(command, &settings, talk).await,
         Command::Deploy(command) => deploy::deploy(command, &settings, talk).await,
         Command::Openapi => {

@@ -67,6 +67,9 @@ codes! {
         "Check the id. A job opened moments ago appears once its block is indexed.";
     SceneNotFound NOT_FOUND false "No such scene is known"
         "Upload it with POST /v1/scenes; the answer names its id.";
+    NodeNotFound NOT_FOUND false "No such node is known"
+        "Check the address: a node is named by the key of its receipts. It is known once it \
+         registered at the settler's door or in the node registry.";
     QuoteNotFound NOT_FOUND false "No such quote is known"
         "Ask for one with POST /v1/quotes.";
     UnitNotFound NOT_FOUND false "The job has no such unit"

@@ -65,6 +65,43 @@ async fn a_node_that_dies_half_way_goes_on_with_its_lease_and_renders_nothing_tw
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_gives_no_second_word_about_an_attempt_that_is_leased_to_it_again() {
+    let studio = Studio::open().await;
+    let config = || settler::Config { commit_after_seconds: 600, ..studio.settler_config() };
+    let settler = studio.settler_as(config());
+    let painter = Painter::default();
+    let node = studio.node("node", painter.clone());
+    let job_id = studio.submit(&studio.payer, 2, 2, 1).await;
+    studio.accepted(job_id, 2).await;
+    node.stop().await;
+    drop(settler);
+    // A settler that forgot, or that wants a pair of receipts that slashes the node.
+    for table in ["receipts", "lot_drafts", "attempts", "leases"] {
+        assert!(studio.world.database.tamper(format!("DELETE FROM {table}")).await > 0, "{table}");
+    }
+    let _settler = studio.settler_as(config());
+    let node = studio.node("node", painter.clone());
+    let reader = studio.store.reader();
+    let refused = || async {
+        let attempts = reader.attempts_of_job(job_id).await.unwrap();
+        attempts.into_iter().find(|a| a.lease_state == LeaseState::Failed)
+    };
+    let refused = eventually("the refusal", refused).await;
+    assert_eq!((refused.unit, refused.attempt), (0, 1));
+    let problem = refused.problem.unwrap_or_default();
+    assert!(problem.contains("signs no second one"), "{problem}");
+    let first = || painter.painted().iter().filter(|(_, attempt)| *attempt == 1).count();
+    assert_eq!(first(), 2, "an attempt was painted again");
+    // Another attempt is other work.
+    let _other = studio.node("other", painter.clone());
+    studio.accepted(job_id, 2).await;
+    assert_eq!(first(), 2);
+    let receipts = reader.receipts_of_job(job_id).await.unwrap();
+    assert!(receipts.iter().all(|receipt| receipt.attempt > 1), "{receipts:?}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_whose_pictures_are_wrong_gives_its_units_to_another_one() {
     let studio = Studio::open().await;
     let _settler = studio.settler();

@@ -150,6 +150,8 @@ pub struct EscrowView {
     /// CAIP-19 name of the token.
     pub asset: String,
     pub deploy_block: u64,
+    /// The node registry that is followed beside it; null: none.
+    pub registry: Option<Account>,
     /// The only settler whose orders are taken here.
     pub settler: Account,
     pub fee_receiver: Account,
@@ -177,6 +179,7 @@ pub async fn contracts(
         decimals: escrow.decimals,
         asset: view.asset().name,
         deploy_block: escrow.deploy_block,
+        registry: escrow.registry.map(Account),
         settler: Account(settings.settler),
         fee_receiver: Account(settings.fee_receiver),
         fee_bps: settings.fee_bps,

@@ -56,6 +56,7 @@ pub fn table() -> OpenApiRouter<App> {
         .routes(routes!(chain::reorgs))
         .routes(routes!(chain::contracts))
         .routes(routes!(nodes::tiers))
+        .routes(routes!(nodes::show))
         .routes(routes!(quotes::create))
         .merge(uploads)
         .routes(routes!(scenes::show))

@@ -1,21 +1,22 @@
-//! Tiers: what each costs, and the nodes that can be booked in it now.
+//! Tiers: what each costs, and the nodes that can be booked in it now; and a node with its bond.
 
 use std::collections::BTreeMap;
 
+use alloy::primitives::Address;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use contracts::spec::{ExpandedSpec, Tier};
 use serde::Serialize;
-use store::{Node, Reader};
+use store::{BondState, Node, Reader};
 use utoipa::ToSchema;
 
 use super::quotes::unpriceable;
 use crate::App;
-use crate::edge::body::{NoParams, Params};
+use crate::edge::body::{AddressPath, NoParams, Params};
 use crate::edge::view::{Answer, View};
-use crate::error::Problem;
+use crate::error::{Code, Problem};
 use crate::record::read_spec;
-use crate::wire::{Money, Time};
+use crate::wire::{Account, Hash, Money, Time};
 
 /// A node that has not asked for work for this long is not bookable: it asks at least every 30 s.
 const SEEN_WITHIN_SECONDS: i64 = 90;
@@ -128,6 +129,80 @@ fn backends(nodes: &[Node]) -> Vec<BackendView> {
         nodes,
     };
     counts.into_iter().map(view).collect()
+}
+
+/// A node, named by the key of its receipts: what it runs, and what it has at stake.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NodeView {
+    pub node: Account,
+    /// When it last asked the settler for work; null: never.
+    pub seen_at: Option<Time>,
+    /// What it said it can run; `nodes` is 1.
+    pub backends: Vec<BackendView>,
+    /// Its bond in the node registry; null: none is followed, or the node is not in it.
+    pub bond: Option<BondView>,
+}
+
+/// A bond as the node registry has it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BondView {
+    pub registry: Account,
+    pub owner: Account,
+    /// Where the node wants to be paid.
+    pub payout: Account,
+    /// Names what the node says it can do; judged by nobody.
+    pub capabilities_hash: Hash,
+    pub bonded: Money,
+    /// Asked back, no bond any more, and still lost by a slash.
+    pub unbonding: Money,
+    /// From when `unbonding` can be withdrawn, of the last request; null before the first.
+    pub unbond_at: Option<Time>,
+    /// It signed two receipts that contradict each other, lost its bond, and takes no new one.
+    pub slashed: bool,
+    /// Number of events of the node in the registry; rises by exactly 1 with each.
+    pub seq: u64,
+}
+
+/// Show a node with its bond
+#[utoipa::path(
+    get, path = "/v1/nodes/{address}", tag = "chain",
+    params(("address" = Account, Path)),
+    responses((status = 200, body = Answer<NodeView>))
+)]
+pub async fn show(
+    State(app): State<App>,
+    AddressPath(address): AddressPath,
+    view: View,
+    Params(NoParams {}): Params<NoParams>,
+) -> Result<impl IntoResponse, Problem> {
+    let reader = app.store.reader();
+    let node = reader.node(address).await?;
+    let bond = reader.bond(address).await?;
+    if node.is_none() && bond.is_none() {
+        return Err(Code::NodeNotFound.because(format!("no node {address} is known here")));
+    }
+    let bond = bond.zip(view.escrow.registry);
+    Ok(view.answer(NodeView {
+        node: Account(address),
+        seen_at: node.as_ref().map(|node| Time::at(node.seen_at)),
+        backends: backends(node.as_slice()),
+        bond: bond.map(|(bond, registry)| bond_view(&view, registry, bond)),
+    }))
+}
+
+fn bond_view(view: &View, registry: Address, bond: BondState) -> BondView {
+    let asset = view.asset();
+    BondView {
+        registry: Account(registry),
+        owner: Account(bond.owner),
+        payout: Account(bond.payout),
+        capabilities_hash: Hash(bond.capabilities_hash),
+        bonded: asset.money(bond.bonded),
+        unbonding: asset.money(bond.unbonding),
+        unbond_at: (bond.unbond_at != 0).then(|| Time::at(bond.unbond_at)),
+        slashed: bond.slashed,
+        seq: bond.seq,
+    }
 }
 
 fn number(count: usize) -> u32 {

@@ -3,10 +3,10 @@
 use alloy::primitives::{Address, B256};
 use contracts::Amount;
 use contracts::event::{Deposited, Event};
-use serde_json::Value;
-use store::{AccountState, Step};
+use serde_json::{Value, json};
+use store::{AccountState, BondState, Step};
 
-use super::testing::World;
+use super::testing::{REGISTRY, START, World};
 
 fn names(answer: &Value, list: &str, field: &str) -> Vec<String> {
     let rows = answer[list].as_array().unwrap().iter();
@@ -135,6 +135,50 @@ async fn every_movement_of_an_account_is_listed_with_entries_that_balance() {
     assert_eq!((side("debit"), side("credit")), (100, 100));
     let foreign = world.get(&format!("{path}&cursor=7")).await;
     assert_eq!((foreign.status, foreign.code().as_str()), (400, "bad_cursor"));
+}
+
+#[tokio::test]
+async fn a_node_is_shown_with_what_it_runs_and_has_at_stake() {
+    let mut world = World::new().await;
+    let (job_id, order) = world.opened().await;
+    world.deliver(job_id, &order, &[0]).await;
+    let path = format!("/v1/nodes/{}", world.node.address());
+    let seen = world.get(&path).await.json();
+    assert_eq!((&seen["bond"], &seen["seen_at"]["unix"]), (&Value::Null, &START.into()));
+    let bond = BondState {
+        signer: world.node.address(),
+        block: 3,
+        log_index: 0,
+        owner: Address::repeat_byte(1),
+        payout: Address::repeat_byte(2),
+        capabilities_hash: B256::ZERO,
+        bonded: 7u64.into(),
+        unbonding: 5u64.into(),
+        unbond_at: START,
+        slashed: false,
+        seq: 3,
+    };
+    let signer = Address::repeat_byte(9);
+    let other = BondState { signer, unbond_at: 0, slashed: true, log_index: 1, ..bond.clone() };
+    world.mine(Step { bonds: vec![bond, other], ..Step::default() }).await;
+    let bond = world.get(&path).await.json()["bond"].clone();
+    let text = |byte| json!(Address::repeat_byte(byte).to_checksum(None));
+    assert_eq!((&bond["owner"], &bond["payout"]), (&text(1), &text(2)));
+    assert_eq!(bond["registry"], json!(REGISTRY.to_checksum(None)));
+    assert_eq!(
+        (&bond["bonded"]["amount"], &bond["unbonding"]["amount"]),
+        (&"7".into(), &"5".into())
+    );
+    assert_eq!((&bond["unbond_at"]["unix"], &bond["seq"]), (&START.into(), &3.into()));
+    // One that never came to this settler's door is known by its bond alone.
+    let other = world.get(&format!("/v1/nodes/{signer}")).await.json();
+    assert_eq!((&other["seen_at"], &other["backends"]), (&Value::Null, &json!([])));
+    assert_eq!(
+        (&other["bond"]["slashed"], &other["bond"]["unbond_at"]),
+        (&true.into(), &Value::Null)
+    );
+    let nobody = world.get(&format!("/v1/nodes/{}", Address::ZERO)).await;
+    assert_eq!((nobody.status, nobody.code()), (404, "node_not_found".to_owned()));
 }
 
 #[tokio::test]

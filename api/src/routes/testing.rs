@@ -25,6 +25,7 @@ use crate::{App, Config, router};
 
 pub const START: i64 = 1_764_055_800;
 pub const ESCROW: Address = Address::repeat_byte(0xe5);
+pub const REGISTRY: Address = Address::repeat_byte(0x4e);
 pub const CHAIN: u64 = 31_337;
 pub const SCENE: &str = "camera { location <0,1,-3> look_at 0 }\nsphere { 0, 1 }\n";
 
@@ -90,7 +91,7 @@ impl World {
             symbol: "RNDR".into(),
             decimals: 18,
             deploy_block: 1,
-            registry: None,
+            registry: Some(REGISTRY),
         };
         world.store.chain_writer().set_escrow(&escrow).await.unwrap();
         world.mine(Step::default()).await;

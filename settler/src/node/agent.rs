@@ -17,6 +17,7 @@ use super::client::{Client, ClientError};
 use super::finish::Finished;
 use super::journal::{Journal, JournalError};
 use super::lease::Ended;
+use super::signed::Signed;
 use super::{
     Backend, BackendError, BackendInfo, DeliveredUnit, DoorInfo, Failure, LeaseOffer, MAX_PROBLEM,
     ProblemCode, Registration, UnitProblem, registration_text,
@@ -77,6 +78,7 @@ pub(super) struct Agent<B> {
     key: PrivateKeySigner,
     pub(super) backend: B,
     pub(super) folders: Folders,
+    pub(super) signed: Signed,
     /// Jobs whose scene passed its preflight.
     pub(super) known: HashSet<JobId>,
     /// Held while this node runs; the system frees it however the process ends.
@@ -87,6 +89,8 @@ pub(super) struct Folders {
     pub(super) scenes: PathBuf,
     leases: PathBuf,
     accepted: PathBuf,
+    /// Kept as long as the node's key: see `signed.rs`.
+    signed: PathBuf,
     pub(super) pictures: PathBuf,
 }
 
@@ -97,10 +101,11 @@ impl<B: Backend> Agent<B> {
             scenes: root.join("scenes"),
             leases: root.join("leases"),
             accepted: root.join("accepted"),
+            signed: root.join("signed"),
             pictures: root.join("pictures"),
         };
-        let all = [&folders.scenes, &folders.leases, &folders.accepted, &folders.pictures];
-        for folder in all {
+        let Folders { scenes, leases, accepted, signed, pictures } = &folders;
+        for folder in [scenes, leases, accepted, signed, pictures] {
             std::fs::create_dir_all(folder).map_err(io("making", folder))?;
         }
         let path = root.join("lock");
@@ -112,7 +117,9 @@ impl<B: Backend> Agent<B> {
         std::fs::remove_dir_all(&folders.pictures).map_err(io("clearing", &folders.pictures))?;
         std::fs::create_dir(&folders.pictures).map_err(io("making", &folders.pictures))?;
         let client = Client::at(&config.door_url)?;
-        Ok(Agent { client, key: config.key, backend, folders, known: HashSet::new(), _lock: lock })
+        let signed = Signed::at(folders.signed.clone());
+        let known = HashSet::new();
+        Ok(Agent { client, key: config.key, backend, folders, signed, known, _lock: lock })
     }
 
     /// Registers, finishes what a crash left, then leases until an error that cannot pass.

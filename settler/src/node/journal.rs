@@ -13,7 +13,7 @@ const OFFER: &str = "offer.json";
 const SEALED_KEY: &str = "lot-key.sealed";
 const ACCEPTED: &str = "accepted.json";
 /// Files of one journal are private: they hold what a payer has not paid for yet.
-const PRIVATE: u32 = 0o600;
+pub(super) const PRIVATE: u32 = 0o600;
 
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -21,11 +21,16 @@ pub enum JournalError {
     Io { doing: &'static str, path: PathBuf, source: std::io::Error },
     #[error("{path} cannot be read back: {source}; move it out of the work folder by hand")]
     Garbled { path: PathBuf, source: serde_json::Error },
+    #[error(
+        "this node gave its word about attempt {attempt} at unit {unit} before, and signs no \
+         second one; lease it as a new attempt"
+    )]
+    SignedBefore { unit: u32, attempt: u32 },
     #[error("lease id `{0}` is no plain name")]
     LeaseId(String),
 }
 
-fn io<'a>(
+pub(super) fn io<'a>(
     doing: &'static str,
     path: &'a Path,
 ) -> impl FnOnce(std::io::Error) -> JournalError + use<'a> {
@@ -158,12 +163,12 @@ fn move_into(folder: &Path, archive: &Path) -> Result<(), JournalError> {
     sync_folder(archive)
 }
 
-fn sync_folder(folder: &Path) -> Result<(), JournalError> {
+pub(super) fn sync_folder(folder: &Path) -> Result<(), JournalError> {
     let opened = File::open(folder).map_err(io("opening", folder))?;
     opened.sync_all().map_err(io("syncing", folder))
 }
 
-fn read(path: &Path) -> Result<Option<Vec<u8>>, JournalError> {
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, JournalError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

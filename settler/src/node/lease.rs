@@ -63,7 +63,14 @@ impl From<ClientError> for Ended {
 
 impl From<JournalError> for Ended {
     fn from(error: JournalError) -> Ended {
-        Ended::Stop(error.into())
+        match error {
+            JournalError::SignedBefore { unit, .. } => {
+                Ended::Failed { unit: Some(unit), problem: error.to_string() }
+            }
+            JournalError::Io { .. } | JournalError::Garbled { .. } | JournalError::LeaseId(_) => {
+                Ended::Stop(error.into())
+            }
+        }
     }
 }
 
@@ -97,6 +104,8 @@ impl<B: Backend> Agent<B> {
         }
         self.known.insert(journal.offer.job_id);
         let words = self.words(journal)?;
+        // From here on others see them.
+        self.signed.keep(journal.offer.job_id, &words)?;
         let accepted = self.deliver(journal, &words, key.as_ref(), (fresh, &progress)).await?;
         check_acceptance(door, journal, &words, &accepted, self.node())?;
         Ok(accepted)
@@ -139,11 +148,16 @@ impl<B: Backend> Agent<B> {
         known: bool,
     ) -> Result<bool, Ended> {
         let offer = &journal.offer;
+        let said = self.signed.outputs(offer.job_id)?;
         let mut missing = Vec::new();
-        for task in &offer.units {
-            match journal.unit(task.unit)? {
-                Some(_) => tell(progress, task.unit, 1000),
-                None => missing.push(*task),
+        for UnitTask { unit, attempt, frame } in offer.units.iter().copied() {
+            match journal.unit(unit)? {
+                Some(_) => tell(progress, unit, 1000),
+                // The word about this attempt is out, with another lease: no other may follow.
+                None if said.contains_key(&(unit, attempt)) => {
+                    return Err(JournalError::SignedBefore { unit, attempt }.into());
+                }
+                None => missing.push(UnitTask { unit, attempt, frame }),
             }
         }
         if missing.is_empty() {

@@ -25,6 +25,7 @@ mod lease;
 pub mod povray;
 pub mod sandbox;
 mod scene;
+mod signed;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
