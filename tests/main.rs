@@ -16,6 +16,7 @@ mod stories {
     mod faults;
     mod funding;
     mod lifecycle;
+    mod model;
     mod multicalls;
     mod nodes;
     mod outage;

@@ -22,6 +22,7 @@ const PARTS: &[Part] = &[
     Part { name: "fuzz", figures: "200,000 runs of each test", work: fuzz },
     Part { name: "invariants", figures: "500 runs of 500 calls", work: invariants },
     Part { name: "halmos", figures: "all properties and mutants", work: symbolic },
+    Part { name: "model", figures: "1,000,000 random calls", work: model },
     Part { name: "mutate", figures: "a sample against the trees", work: mutated },
 ];
 
@@ -55,6 +56,14 @@ fn fuzz(root: &Path) -> Work<'_> {
 fn invariants(root: &Path) -> Work<'_> {
     let mut command = forge(root, &["--match-contract", "InvariantsTest"]);
     command.env("FOUNDRY_INVARIANT_RUNS", "500").env("FOUNDRY_INVARIANT_DEPTH", "500");
+    Work::Program(command, LIMIT)
+}
+
+/// The reference model's campaign; its output names the seed, and what every call came to.
+fn model(root: &Path) -> Work<'_> {
+    let mut command = Command::new("cargo");
+    command.args(["test", "--workspace", "--locked", "--test", "stories", "model::"]);
+    command.args(["--", "--nocapture"]).current_dir(root).env("RNDR_MODEL_CALLS", "1000000");
     Work::Program(command, LIMIT)
 }
 

@@ -16,7 +16,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("indexer", &["contracts", "store"]),
     ("settler", &["contracts", "store"]),
     ("api", &["contracts", "store"]),
-    ("rndr", &["contracts", "store", "indexer", "settler", "api"]),
+    ("model", &["contracts"]),
+    ("rndr", &["contracts", "store", "indexer", "settler", "api", "model"]),
     ("xtask", &["contracts"]),
 ];
 
