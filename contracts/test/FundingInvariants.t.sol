@@ -2,19 +2,13 @@
 // The same promises while jobs are paid by plain transfers to their vaults too.
 pragma solidity 0.8.37;
 
-import {Acts} from "./campaign/Acts.sol";
-import {Campaign} from "./campaign/Campaign.sol";
 import {VaultActs} from "./campaign/VaultActs.sol";
 
 // I1 to I30, and:
 //
 // I13 What came to a vault is there, in its job, or with `refundTo`, and after its dates anyone
 //     moves all of it there; `Funding` holds nothing but gifts between calls.
-contract FundingInvariantsTest is Campaign {
-    function _newActs() internal override returns (Acts) {
-        return new VaultActs();
-    }
-
+contract FundingInvariantsTest is VaultActs {
     function invariant_EveryPromiseHoldsWithVaults() public view {
         _nothingBroken();
     }

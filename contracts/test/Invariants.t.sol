@@ -2,7 +2,6 @@
 // What stays true whatever anybody does, in any order, at any time.
 pragma solidity 0.8.37;
 
-import {Acts} from "./campaign/Acts.sol";
 import {Campaign} from "./campaign/Campaign.sol";
 
 // Checked after every call of one campaign, by folding the events of that call (campaign/Fold*.sol)
@@ -46,10 +45,6 @@ import {Campaign} from "./campaign/Campaign.sol";
 // I29 Credit is spent by the payer's own openings alone, with the settler named last.
 // I30 An act of the campaign never fails by itself, so that each refusal is the escrow's.
 contract InvariantsTest is Campaign {
-    function _newActs() internal override returns (Acts) {
-        return new Acts();
-    }
-
     function invariant_EveryPromiseHolds() public view {
         _nothingBroken();
     }

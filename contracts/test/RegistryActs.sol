@@ -2,35 +2,30 @@
 // Random acts of owners, signers, reporters and strangers on a few bonds, honest or not.
 pragma solidity 0.8.37;
 
-import {NodeRegistry} from "../src/NodeRegistry.sol";
 import {Receipt} from "../src/Order.sol";
-import {RenderEscrow} from "../src/RenderEscrow.sol";
-import {LegacyRndr} from "./doubles/LegacyRndr.sol";
 import {RegistryFixture} from "./RegistryFixture.sol";
 import {RegistryFold} from "./RegistryFold.sol";
 
-contract RegistryActs is RegistryFixture {
-    uint256 private constant SIGNERS = 6;
+abstract contract RegistryActs is RegistryFixture {
+    uint256 internal constant SIGNERS = 6;
     uint256 private constant PEOPLE = 3;
     uint256 private constant FIRST_KEY = 0x1000;
 
-    RegistryFold public fold;
-    uint256 public donated;
+    RegistryFold internal fold;
+    uint256 internal donated;
     /// Calls that nobody had the right to and that got through.
-    uint256 public intrusions;
-    mapping(string act => uint256) public done;
+    uint256 internal intrusions;
+    mapping(string act => uint256) internal done;
     /// Who registered a signer, whatever the registry says later.
-    mapping(address signer => address) public firstOwner;
+    mapping(address signer => address) internal firstOwner;
 
-    constructor(NodeRegistry registry_, RenderEscrow escrow_, LegacyRndr rndr_) {
-        (registry, escrow, rndr) = (registry_, escrow_, rndr_);
+    function setUp() public override {
+        super.setUp();
         fold = new RegistryFold();
         for (uint256 i = 0; i < PEOPLE; ++i) {
             _endow(_person(i));
         }
     }
-
-    function setUp() public override {}
 
     function register(uint256 seed) external {
         (address by, uint256 key) = (_person(seed >> 8), _key(seed));
@@ -114,12 +109,8 @@ contract RegistryActs is RegistryFixture {
         vm.warp(block.timestamp + any % 50 days);
     }
 
-    function signerAt(uint256 i) external pure returns (address) {
+    function _signerAt(uint256 i) internal pure returns (address) {
         return vm.addr(FIRST_KEY + i % SIGNERS);
-    }
-
-    function signerCount() external pure returns (uint256) {
-        return SIGNERS;
     }
 
     // ---- parts ----

@@ -3,129 +3,125 @@
 pragma solidity 0.8.37;
 
 import {INodeRegistry} from "../src/INodeRegistry.sol";
-import {RegistryFixture} from "./RegistryFixture.sol";
-import {RegistryFold} from "./RegistryFold.sol";
 import {RegistryActs} from "./RegistryActs.sol";
 
 /// The acts catch what the registry refuses, so a revert is a fault of theirs.
 /// forge-config: default.invariant.fail-on-revert = true
 /// forge-config: fast.invariant.fail-on-revert = true
-contract RegistryInvariantsTest is RegistryFixture {
+contract RegistryInvariantsTest is RegistryActs {
     struct FuzzSelector {
         address addr;
         bytes4[] selectors;
     }
 
-    RegistryActs private players;
-    RegistryFold private fold;
-
-    function setUp() public override {
-        super.setUp();
-        players = new RegistryActs(registry, escrow, rndr);
-        fold = players.fold();
-    }
-
     function targetContracts() public view returns (address[] memory targets) {
         targets = new address[](1);
-        targets[0] = address(players);
+        targets[0] = address(this);
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
         targets = new FuzzSelector[](1);
-        targets[0] = FuzzSelector(address(players), _acts());
+        targets[0] = FuzzSelector(address(this), _acts());
+    }
+
+    /// All of them after each call; the last one puts back what it does.
+    function invariant_EveryPromiseOfBondsHolds() public {
+        _nothingBroken();
+        _holdsTheBonds();
+        _numbersHaveNoGaps();
+        _eventsTellTheWholeState();
+        _signersKeepTheirOwner();
+        _nothingWithoutARight();
+        _slashedSignersHaveNothing();
+        _theDelayHolds();
+        _everyBondHasAnExit();
     }
 
     /// N1: the registry holds all bonds, bonded or unbonding, and donations.
-    function invariant_N1_HoldsTheBonds() public view {
+    function _holdsTheBonds() private view {
         uint256 owed = 0;
-        for (uint256 i = 0; i < players.signerCount(); ++i) {
-            NodeState memory s = _state(players.signerAt(i));
+        for (uint256 i = 0; i < SIGNERS; ++i) {
+            NodeState memory s = _state(_signerAt(i));
             owed += uint256(s.bonded) + s.unbonding;
         }
         uint256 held = rndr.balanceOf(address(registry));
-        vm.assertEq(held, owed + players.donated(), "N1: held, owed and donated");
+        vm.assertEq(held, owed + donated, "N1: held, owed and donated");
         vm.assertEq(fold.paidIn() - fold.paidOut(), owed, "N1: paid in, paid out and owed");
         vm.assertEq(rndr.balanceOf(DEAD), fold.burned(), "N1: burned");
     }
 
     /// N2: a node's sequence number rises by exactly one per event.
-    function invariant_N2_SequenceNumbersHaveNoGaps() public view {
+    function _numbersHaveNoGaps() private view {
         for (uint256 i = 0; i < fold.count(); ++i) {
             address of_ = fold.signers(i);
             vm.assertEq(_state(of_).seq, fold.stateOf(of_).seq, "N2: seq");
         }
-        _nothingBroken();
     }
 
     /// N3: what the events tell is what the storage holds.
-    function invariant_N3_EventsTellTheWholeState() public view {
-        for (uint256 i = 0; i < players.signerCount(); ++i) {
-            address of_ = players.signerAt(i);
+    function _eventsTellTheWholeState() private view {
+        for (uint256 i = 0; i < SIGNERS; ++i) {
+            address of_ = _signerAt(i);
             vm.assertEq(
                 keccak256(abi.encode(_state(of_))),
                 keccak256(abi.encode(fold.stateOf(of_))),
                 "N3: told and stored"
             );
         }
-        _nothingBroken();
     }
 
     /// N4: a signer never changes its owner.
-    function invariant_N4_SignersKeepTheirOwner() public view {
-        for (uint256 i = 0; i < players.signerCount(); ++i) {
-            address of_ = players.signerAt(i);
-            vm.assertEq(_state(of_).owner, players.firstOwner(of_), "N4: owner");
+    function _signersKeepTheirOwner() private view {
+        for (uint256 i = 0; i < SIGNERS; ++i) {
+            address of_ = _signerAt(i);
+            vm.assertEq(_state(of_).owner, firstOwner[of_], "N4: owner");
         }
-        _nothingBroken();
     }
 
     /// N5: no path without the owner, whose consent it needs, and no slash without fraud.
-    function invariant_N5_NothingWithoutARight() public view {
-        vm.assertEq(players.intrusions(), 0, "N5: calls without a right that succeeded");
+    function _nothingWithoutARight() private view {
+        vm.assertEq(intrusions, 0, "N5: calls without a right that succeeded");
         vm.assertEq(rndr.balanceOf(stranger), 0, "N5: a stranger's gain");
-        _nothingBroken();
     }
 
     /// N6: a slashed signer has nothing, and never will.
-    function invariant_N6_SlashedSignersHaveNothing() public view {
-        for (uint256 i = 0; i < players.signerCount(); ++i) {
-            NodeState memory s = _state(players.signerAt(i));
+    function _slashedSignersHaveNothing() private view {
+        for (uint256 i = 0; i < SIGNERS; ++i) {
+            NodeState memory s = _state(_signerAt(i));
             vm.assertTrue(!s.slashed || s.bonded + s.unbonding == 0, "N6: money of a cheat");
         }
-        _nothingBroken();
     }
 
     /// N7: money leaves only after the delay: what is unbonding has a date that the fold knows,
     /// at most one delay from now.
-    function invariant_N7_TheDelayHolds() public view {
-        for (uint256 i = 0; i < players.signerCount(); ++i) {
-            NodeState memory s = _state(players.signerAt(i));
+    function _theDelayHolds() private view {
+        for (uint256 i = 0; i < SIGNERS; ++i) {
+            NodeState memory s = _state(_signerAt(i));
             vm.assertTrue(s.unbonding == 0 || s.unbondAt != 0, "N7: unbonding without a date");
             vm.assertLe(s.unbondAt, block.timestamp + DELAY, "N7: a date too far away");
         }
-        _nothingBroken();
     }
 
     /// N8: every owner can take everything that was not slashed, after one delay.
-    function invariant_N8_EveryBondHasAnExit() public {
+    function _everyBondHasAnExit() private {
         uint256 before = vm.snapshotState();
-        for (uint256 i = 0; i < players.signerCount(); ++i) {
-            address of_ = players.signerAt(i);
+        for (uint256 i = 0; i < SIGNERS; ++i) {
+            address of_ = _signerAt(i);
             NodeState memory s = _state(of_);
             if (s.bonded == 0) continue;
             vm.prank(s.owner);
             registry.requestUnbond(of_, s.bonded);
         }
         vm.warp(block.timestamp + DELAY);
-        for (uint256 i = 0; i < players.signerCount(); ++i) {
-            address of_ = players.signerAt(i);
+        for (uint256 i = 0; i < SIGNERS; ++i) {
+            address of_ = _signerAt(i);
             NodeState memory s = _state(of_);
             if (s.unbonding == 0) continue;
             vm.prank(s.owner);
             registry.withdrawBond(of_, treasury);
         }
         uint256 held = rndr.balanceOf(address(registry));
-        vm.assertEq(held, players.donated(), "N8: what is left are donations");
+        vm.assertEq(held, donated, "N8: what is left are donations");
         vm.revertToState(before);
     }
 
@@ -136,29 +132,18 @@ contract RegistryInvariantsTest is RegistryFixture {
             uint256 seed = uint256(keccak256(abi.encode("walk", i)));
             uint256 other = uint256(keccak256(abi.encode("amount", i)));
             bytes memory data = abi.encodePacked(acts[(seed >> 128) % acts.length], seed, other);
-            (bool got,) = address(players).call(data);
+            (bool got,) = address(this).call(data);
             vm.assertTrue(got, "an act that reverted");
         }
         string[6] memory paths =
             ["register", "update", "bond", "requestUnbond", "withdrawBond", "slash"];
         for (uint256 i = 0; i < paths.length; ++i) {
             string memory missing = string.concat("never reached ", paths[i]);
-            vm.assertGe(players.done(paths[i]), 1, missing);
+            vm.assertGe(done[paths[i]], 1, missing);
         }
         vm.assertGe(fold.burned(), 1, "never burned");
         vm.assertGe(fold.seen(INodeRegistry.Slashed.selector), 2, "hardly slashed");
-        _allHold();
-    }
-
-    function _allHold() private {
-        invariant_N1_HoldsTheBonds();
-        invariant_N2_SequenceNumbersHaveNoGaps();
-        invariant_N3_EventsTellTheWholeState();
-        invariant_N4_SignersKeepTheirOwner();
-        invariant_N5_NothingWithoutARight();
-        invariant_N6_SlashedSignersHaveNothing();
-        invariant_N7_TheDelayHolds();
-        invariant_N8_EveryBondHasAnExit();
+        invariant_EveryPromiseOfBondsHolds();
     }
 
     function _nothingBroken() private view {

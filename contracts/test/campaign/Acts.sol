@@ -5,7 +5,7 @@ pragma solidity 0.8.37;
 import {Order} from "../../src/Order.sol";
 import {LotActs} from "./LotActs.sol";
 
-contract Acts is LotActs {
+abstract contract Acts is LotActs {
     function setUp() public override {
         _deploy();
         _setTheStage();
@@ -26,7 +26,7 @@ contract Acts is LotActs {
         super.setUp();
     }
 
-    function selectors() external pure virtual returns (bytes4[] memory) {
+    function selectors() public pure virtual returns (bytes4[] memory) {
         return _acts();
     }
 

@@ -6,12 +6,12 @@ import {Order} from "../../src/Order.sol";
 import {RenderEscrow} from "../../src/RenderEscrow.sol";
 import {LegacyRndr} from "../doubles/LegacyRndr.sol";
 import {MoodyRndr} from "../doubles/MoodyRndr.sol";
-import {Acts} from "./Acts.sol";
+import {Campaign} from "./Campaign.sol";
 
-contract LyingActs is Acts {
+abstract contract LyingActs is Campaign {
     uint256 private constant MOODS = 9;
 
-    MoodyRndr private moody;
+    MoodyRndr internal moody;
 
     function _deploy() internal override {
         vm.warp(START);
@@ -20,7 +20,7 @@ contract LyingActs is Acts {
         escrow = new RenderEscrow(address(moody), issuer, guardian);
     }
 
-    function selectors() external pure override returns (bytes4[] memory acts) {
+    function selectors() public pure override returns (bytes4[] memory acts) {
         bytes4[] memory usual = _acts();
         acts = new bytes4[](usual.length + 4);
         for (uint256 i = 0; i < usual.length; ++i) {
@@ -85,9 +85,5 @@ contract LyingActs is Acts {
     function passLong() external override {
         moody.setMood(MoodyRndr.Mood.Honest, "", false);
         vm.warp(block.timestamp + 60 days);
-    }
-
-    function entered() external view returns (uint256) {
-        return moody.entered();
     }
 }

@@ -5,9 +5,9 @@ pragma solidity 0.8.37;
 import {Funding} from "../../src/Funding.sol";
 import {Order} from "../../src/Order.sol";
 import {Vm} from "../Vm.sol";
-import {Acts} from "./Acts.sol";
+import {Campaign} from "./Campaign.sol";
 
-contract VaultActs is Acts {
+abstract contract VaultActs is Campaign {
     /// An order that somebody means to pay by a plain transfer, and what came to its vault.
     struct Plan {
         Order order;
@@ -30,7 +30,7 @@ contract VaultActs is Acts {
         funding = new Funding(address(escrow), address(0));
     }
 
-    function selectors() external pure override returns (bytes4[] memory acts) {
+    function selectors() public pure override returns (bytes4[] memory acts) {
         bytes4[] memory usual = _acts();
         acts = new bytes4[](usual.length + 8);
         for (uint256 i = 0; i < usual.length; ++i) {
