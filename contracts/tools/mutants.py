@@ -12,10 +12,9 @@ from slither.core.expressions.call_expression import CallExpression
 from slither.tools.mutator.mutators import all_mutators
 from slither.tools.mutator.mutators.abstract_mutator import AbstractMutator
 
-BOUNDARIES = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 # What our own operators are called, beside the names of slither's.
 EVENT_REMOVED, EVENT_FIELD, EVENT_SWAP = "event removed", "event field", "event swap"
-BOUNDARY, OFF_BY_ONE = "boundary", "off by one"
+OFF_BY_ONE = "off by one"
 
 
 # Nothing is below zero here, a variable starts as zero, and an immutable set where it is declared
@@ -29,6 +28,9 @@ SAME_BY_LANGUAGE = [
 # Nor does a narrower type of a constant: one that does not hold its value does not compile, and
 # whatever ours are reckoned with has 256 bits.
 NARROWER_CONSTANT = re.compile(rb"\s+uint(\d+) \w+ constant ")
+
+RELATIONS = ["<", "<=", ">", ">=", "==", "!="]
+RELATION = re.compile(rb"(?<=\s)(?:<=?|>=?|==|!=)(?=\s)")
 
 
 class Pool:
@@ -84,11 +86,22 @@ def of_slither(pool, unit, contract):
                 narrow(made, function, node)
                 for path, patches in patches_of(made).items():
                     for patch in patches:
+                        if mutator.NAME == "ROR":
+                            of_relation(pool, path, patch["start"], patch["end"])
+                            continue
                         # Removing an event has an operator of its own below.
                         if mutator.NAME == "CR" and patch["old_string"].startswith("emit "):
                             continue
                         new = patch["new_string"]
                         pool.add(mutator.NAME, path, patch["start"], patch["end"], new)
+
+
+def of_relation(pool, path, start, end):
+    """What ROR means: it writes its whole statement in the place of one comparison."""
+    found = list(RELATION.finditer(Path(path).read_bytes(), start, end))
+    if len(found) == 1:
+        for relation in RELATIONS:
+            pool.add("ROR", path, found[0].start(), found[0].end(), relation)
 
 
 def narrow(mutator, function, node):
@@ -141,9 +154,6 @@ def kinds(call):
 
 
 def of_numbers(pool, path, start, text):
-    for found in re.finditer(r" (<=|>=|<|>) ", text):
-        at = start + len(text[: found.start(1)].encode())
-        pool.add(BOUNDARY, path, at, at + len(found[1]), BOUNDARIES[found[1]])
     for found in re.finditer(r"(?<![\w.\"])\d[\d_]*(?![\w.])", text):
         at = start + len(text[: found.start()].encode())
         more = str(int(found[0].replace("_", "")) + 1)

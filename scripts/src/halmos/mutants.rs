@@ -43,8 +43,8 @@ pub const MUTANTS: &[Mutant] = &[
         "check_outside_names_exactly_the_missing_units",
         "Units",
         "Units.sol",
-        "if (first >= units)",
-        "if (first > units)",
+        "units - first;",
+        "units - first + 1;",
     ),
     deep(
         "check_amount_never_overflows",
