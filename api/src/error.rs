@@ -152,6 +152,8 @@ codes! {
         "Report it to the operator; the receipt and the revealed key prove the damage.";
     ChainUnavailable SERVICE_UNAVAILABLE true "The chain node cannot be asked"
         "Contract-wallet signatures need the chain; try again, or sign with the account's own key.";
+    EscrowPaused SERVICE_UNAVAILABLE true "The escrow opens no jobs for now"
+        "Wait for the end of the guardian's pause; what is open is worked on, reviewed and paid.";
     DatabaseUnavailable SERVICE_UNAVAILABLE true "The database cannot be reached"
         "Nothing was changed. Ask again in a few seconds.";
     NotReady SERVICE_UNAVAILABLE true "The index is not ready"
@@ -166,7 +168,8 @@ impl Code {
 
     /// Seconds after which asking again makes sense.
     pub fn retry_after(self) -> Option<u32> {
-        self.retryable().then_some(RETRY_SECONDS)
+        let seconds = if self == Self::EscrowPaused { PAUSE_SECONDS } else { RETRY_SECONDS };
+        self.retryable().then_some(seconds)
     }
 
     /// A problem with this code. `detail` says what was found, with its figures.
@@ -252,6 +255,8 @@ impl Problem {
 
 /// Most things that pass do so within seconds: a block, a lease, a restart.
 const RETRY_SECONDS: u32 = 5;
+/// A pause lasts hours or days.
+const PAUSE_SECONDS: u32 = 3_600;
 
 /// A refusal as it is sent (RFC 9457).
 #[derive(Debug, Clone, Serialize, ToSchema)]

@@ -64,6 +64,7 @@ async fn credit_pays_first_and_what_is_not_spent_of_it_is_credit_again() {
         ("Returned", free(20), None),
     ];
     assert_eq!(watched.statement(payer.address()).await, statement);
+    watched.api_agrees(payer.address()).await;
 
     // Its owner cannot cash it: all that can leave is the free money, to the base unit.
     let withdraw = |amount: u128| Escrow::withdrawCall {

@@ -2,12 +2,16 @@
 
 use alloy::primitives::aliases::U40;
 use alloy::primitives::{Address, Bytes, U256, fixed_bytes};
+use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
-use contracts::{Amount, Order, RenderEscrow as Escrow};
+use contracts::{Amount, Order, RenderEscrow as Escrow, order};
+use serde_json::json;
 
+use crate::world::counter::Counter;
 use crate::world::deals::Deal;
+use crate::world::studio::{Painter, SCENE, Studio};
 use crate::world::watched::Watched;
-use crate::world::{RNDR, wallet};
+use crate::world::{RNDR, eventually, wallet};
 
 const DAY: u64 = 86_400;
 
@@ -114,6 +118,7 @@ async fn a_delegate_opens_within_an_allowance_that_falls_and_never_grows_back() 
         ("Opened", Some(50 * RNDR - 1), Some(0)),
     ];
     assert_eq!(watched.statement(payer).await, statement);
+    watched.api_agrees(payer).await;
     assert_eq!(watched.statement(agency.agent.address()).await, []);
     agency.watched.end().await;
 }
@@ -236,4 +241,53 @@ async fn what_a_delegate_opened_stays_good_when_it_is_revoked() {
     assert_eq!(watched.free(payer).await, 58 * RNDR);
     assert_eq!(watched.balances(approver).await, (0, 0));
     agency.watched.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_a_delegate_opened_is_rendered_and_paid_like_any_other() {
+    let studio = Studio::open().await;
+    let (world, store, payer) = (&studio.world, &studio.store, studio.payer.address());
+    let config = settler::Config { commit_after_seconds: 600, ..studio.settler_config() };
+    let _settler = studio.settler_as(config);
+    let _node = studio.node("node", Painter::default());
+    let agent = world.funded("agent", 0).await;
+    let now = world.anvil.now().await;
+    let set = Deal::new(world, &studio.payer, 0).await.delegate_call(agent.address(), now);
+    world.send(&studio.payer, world.escrow, set).await;
+
+    // The agent asks for a price in its payer's name, and opens what it gets.
+    let counter = Counter::open(world, store).await;
+    let scene = counter.good(counter.upload("?name=demo.pov", SCENE)).await;
+    let quote = counter.quoted("demo.pov", &scene["scene_id"], "3.7").await;
+    let order = counter.prepared(&quote, payer).await;
+    let job_id = order::job_id(&order, &studio.domain);
+    let cap = order.cap.base();
+    let signature = Bytes::from(agent.sign_hash_sync(&job_id).unwrap().as_bytes());
+    let open = Escrow::openForCall { order: order.to_sol(), signer: agent.address(), signature };
+    world.send(&agent, world.escrow, open).await;
+    studio.opened(job_id).await;
+    counter.good(counter.post("/v1/jobs", &json!({ "job_id": job_id, "opened": true }))).await;
+
+    let drafts = studio.accepted(job_id, 4).await;
+    studio.approve(&drafts).await;
+    let reader = store.reader();
+    let closed = || async {
+        let (_, state) = reader.job(job_id).await.unwrap()?;
+        state.closed.then_some(state)
+    };
+    let state = eventually("the job closed", closed).await;
+    studio.outbox_done().await;
+    let paid = 4 * order.max_unit_price.base();
+    assert_eq!((state.released.base(), state.units_paid), (paid, 4));
+    let account = reader.account(payer).await.unwrap().unwrap();
+    assert_eq!(account.free.base(), 100 * RNDR - paid);
+    let left = reader.delegate(payer, agent.address()).await.unwrap().unwrap().allowance;
+    assert_eq!(left.base(), 30 * RNDR - cap, "the cap counts, and not what was paid of it");
+    let lots = drafts.iter().map(|draft| draft.lot.node).collect::<Vec<_>>();
+    let earned = reader.account(lots[0]).await.unwrap().unwrap().free.base();
+    let share = |bps: u16| paid * u128::from(bps) / 10_000;
+    assert_eq!(earned, paid - share(order.fee_bps) - share(order.burn_bps));
+    assert!(reader.account(agent.address()).await.unwrap().is_none());
+    studio.pause_mining().await;
+    world.audited(store).await;
 }

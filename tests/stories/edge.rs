@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::primitives::{Address, B256, U256};
 use alloy::providers::Provider;
-use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use async_zip::base::write::ZipFileWriter;
 use async_zip::{Compression, ZipEntryBuilder};
@@ -15,8 +14,8 @@ use serde_json::{Value, json};
 use settler::node::agent;
 use settler::node::povray::Povray;
 use store::Store;
-use tokio::sync::oneshot;
 
+use crate::world::counter::{Counter, signed, spec};
 use crate::world::desk::Desk;
 use crate::world::studio::Studio;
 use crate::world::{RNDR, Running, World, eventually, wallet};
@@ -44,77 +43,6 @@ const TABLES: [&str; 19] = [
     "lots",
     "account_states",
 ];
-
-/// A running API over a store that an indexer fills.
-struct Counter {
-    url: String,
-    http: reqwest::Client,
-    _api: Running<api::Error>,
-}
-
-impl Counter {
-    async fn open(world: &World, store: &Store) -> Counter {
-        let (bound, address) = oneshot::channel();
-        let (settler, fee) = (wallet("settler").address(), wallet("fee").address());
-        let mut config = api::Config::new(([127, 0, 0, 1], 0).into(), settler, fee);
-        config.rpc_url = Some(world.anvil.rpc_url());
-        config.bound = Some(bound);
-        let store = store.clone();
-        let _api = Running::start(|stop| api::run(config, store, stop));
-        let url = format!("http://{}", address.await.expect("the api listens"));
-        Counter { url, http: reqwest::Client::new(), _api }
-    }
-
-    fn ask(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url))
-    }
-
-    fn post(&self, path: &str, body: &Value) -> RequestBuilder {
-        self.ask(Method::POST, path).json(body)
-    }
-
-    fn upload(&self, query: &str, bytes: impl Into<Vec<u8>>) -> RequestBuilder {
-        let body: Vec<u8> = bytes.into();
-        self.ask(Method::POST, &format!("/v1/scenes{query}")).body(body)
-    }
-
-    /// The answer of a request that must succeed.
-    async fn good(&self, request: RequestBuilder) -> Value {
-        let answer = request.send().await.unwrap();
-        let (status, text) = (answer.status(), answer.text().await.unwrap());
-        assert!(status.is_success(), "{status}: {text}");
-        serde_json::from_str(&text).unwrap()
-    }
-
-    /// Sends an order with a signature over some digest.
-    fn submit(&self, order: &Order, by: &PrivateKeySigner, digest: B256) -> RequestBuilder {
-        self.post("/v1/jobs", &signed(order, by, digest))
-    }
-
-    async fn quoted(&self, entry: &str, scene: &Value, version: &str) -> Value {
-        let spec = spec(scene, entry, version);
-        self.good(self.post("/v1/quotes", &json!({ "spec": spec }))).await
-    }
-
-    async fn prepared(&self, quote: &Value, payer: Address) -> Order {
-        let body = json!({ "quote_hash": quote["quote_hash"], "payer": payer });
-        let answer = self.good(self.post("/v1/jobs/prepare", &body)).await;
-        serde_json::from_value(answer["order"].clone()).unwrap()
-    }
-}
-
-fn signed(order: &Order, by: &PrivateKeySigner, digest: B256) -> Value {
-    let signature = Bytes::from(by.sign_hash_sync(&digest).unwrap().as_bytes());
-    json!({ "order": order, "signature": signature, "name": "edge" })
-}
-
-fn spec(scene: &Value, entry: &str, version: &str) -> Value {
-    json!({
-        "version": 1, "engine": "povray", "engine_version": version, "scene": scene,
-        "entry": entry, "frames": "1-4", "resolution": { "width": 48, "height": 32 },
-        "tier": "economy",
-    })
-}
 
 /// The same JSON with one value put in, whatever stood there.
 fn with(mut value: Value, pointer: &str, new: impl Into<Value>) -> Value {

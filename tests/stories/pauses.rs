@@ -4,12 +4,16 @@ use alloy::primitives::aliases::U40;
 use alloy::primitives::{Address, U256};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
+use chrono::{DateTime, SecondsFormat};
 use contracts::order::BURN_ACCOUNT;
-use contracts::{Amount, Funding, LegacyRndr, Payout, RenderEscrow as Escrow, funding};
+use contracts::{Amount, Funding, LegacyRndr, Payout, RenderEscrow as Escrow, funding, order};
+use reqwest::Method;
+use serde_json::json;
 use store::{Action, IntentState};
 
+use crate::world::counter::Counter;
 use crate::world::deals::Deal;
-use crate::world::studio::Studio;
+use crate::world::studio::{SCENE, Studio};
 use crate::world::watched::Watched;
 use crate::world::{RNDR, World, eventually, provider_of, wallet};
 
@@ -244,4 +248,49 @@ async fn an_order_that_meets_a_pause_waits_by_name_and_opens_when_it_is_over() {
     world.anvil.pass(1_800).await;
     studio.opened(job_id).await;
     studio.outbox_done().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_paused_the_api_asks_for_no_order_and_takes_none_and_says_until_when() {
+    let guarded = Guarded::new().await;
+    let (watched, payer) = (&guarded.watched, &guarded.payer);
+    watched.caught_up(&watched.store).await;
+    let counter = Counter::open(watched, &watched.store).await;
+    let scene = counter.good(counter.upload("?name=demo.pov", SCENE)).await;
+    let quote = counter.quoted("demo.pov", &scene["scene_id"], "3.7").await;
+    let order = counter.prepared(&quote, payer.address()).await;
+    let domain = order::domain(watched.anvil.chain_id, watched.escrow);
+    let job_id = order::job_id(&order, &domain);
+    let shown = || async {
+        let contracts = counter.good(counter.ask(Method::GET, "/v1/contracts")).await;
+        contracts["escrows"][0]["paused_until"]["unix"].as_u64()
+    };
+    assert_eq!(shown().await, None);
+
+    // Less than the order has until its `openBy`.
+    let until = watched.anvil.now().await + 1_800;
+    guarded.acts(&guarded.guardian, pause(until)).await;
+    watched.caught_up(&watched.store).await;
+    assert_eq!(shown().await, Some(until));
+    let body = json!({ "quote_hash": quote["quote_hash"], "payer": payer.address() });
+    let ask = counter.post("/v1/jobs/prepare", &body);
+    let refused = counter.refusal(ask, 503, "escrow_paused").await;
+    let time = DateTime::from_timestamp(i64::try_from(until).unwrap(), 0).unwrap();
+    let time = time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    assert!(refused["detail"].as_str().unwrap().ends_with(&time), "{refused}");
+    assert_eq!((&refused["retryable"], &refused["retry_after"]), (&true.into(), &3_600.into()));
+    let submit = || counter.submit(&order, payer, job_id);
+    counter.refusal(submit(), 503, "escrow_paused").await;
+    assert!(watched.store.reader().order(job_id).await.unwrap().is_none(), "nothing is stored");
+    // A price is asked for, and money is shown, as ever.
+    counter.quoted("demo.pov", &scene["scene_id"], "3.7").await;
+    watched.api_agrees(payer.address()).await;
+
+    watched.anvil.next_at(until).await;
+    watched.anvil.mine(1).await;
+    watched.caught_up(&watched.store).await;
+    assert_eq!(shown().await, None);
+    counter.good(submit()).await;
+    assert!(watched.store.reader().order(job_id).await.unwrap().is_some());
+    guarded.watched.end().await;
 }

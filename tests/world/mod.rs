@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub mod anvil;
 pub mod bonds;
+pub mod counter;
 pub mod database;
 pub mod deals;
 pub mod desk;

@@ -29,7 +29,9 @@ use super::{RNDR, Running, World, eventually, free_port, hash_of, signed, wallet
 
 /// Price of one unit.
 pub const PRICE: u128 = RNDR;
-const SCENE: &[u8] = b"camera { location <0, 1, -4> look_at 0 } light_source { <4, 6, -4> rgb 1 }
+/// The one scene that painters take.
+pub const SCENE: &[u8] =
+    b"camera { location <0, 1, -4> look_at 0 } light_source { <4, 6, -4> rgb 1 }
     sphere { <clock - 0.5, 0, 0>, 1 pigment { rgb <1, 0.6, 0.2> } finish { phong 0.8 } }
     plane { y, -1 pigment { checker rgb 0.2 rgb 0.9 } finish { reflection 0.3 } }";
 

@@ -5,9 +5,12 @@ use std::ops::Deref;
 use alloy::primitives::Address;
 use contracts::JobId;
 use indexer::audit::Report;
+use reqwest::Method;
+use serde_json::Value;
 use store::entries::entries_of;
 use store::{DelegateState, JobState, LotState, OfficeState, Store};
 
+use super::counter::Counter;
 use super::deals::{Deal, Work};
 use super::{Running, World};
 
@@ -88,6 +91,29 @@ impl Watched {
             (row.event.name(), base(after.free), base(after.credit))
         });
         lines.collect()
+    }
+
+    /// The API tells of an account what the index has: its balances, and every line of its
+    /// statement, whose entries sum to zero.
+    pub async fn api_agrees(&self, of: Address) {
+        let counter = Counter::open(self, &self.store).await;
+        let ask = |end| counter.ask(Method::GET, &format!("/v1/accounts/{of}{end}"));
+        let base = |money: &Value| Some(money["amount"].as_str()?.parse::<u128>().unwrap());
+        let (free, credit) = self.balances(of).await;
+        let shown = counter.good(ask("")).await;
+        assert_eq!((base(&shown["free"]), base(&shown["credit"])), (Some(free), Some(credit)));
+        let ledger = counter.good(ask("/ledger?limit=500")).await;
+        let mut lines = Vec::new();
+        for event in ledger["events"].as_array().unwrap() {
+            let sides = event["entries"].as_array().unwrap().iter().map(|entry| {
+                let amount = i128::try_from(base(&entry["amount"]).unwrap()).unwrap();
+                if entry["side"] == "debit" { -amount } else { amount }
+            });
+            assert_eq!(sides.sum::<i128>(), 0, "{event}");
+            let name = event["event"].as_str().unwrap();
+            lines.push((name, base(&event["free"]), base(&event["credit"])));
+        }
+        assert_eq!(lines, self.statement(of).await);
     }
 
     /// Names of a job's events, oldest first.

@@ -157,6 +157,17 @@ pub struct EscrowView {
     pub fee_receiver: Account,
     pub fee_bps: u16,
     pub burn_bps: u16,
+    /// End of the guardian's pause, during which no job opens and no money comes in; null while
+    /// there is none. Every way out stays open.
+    pub paused_until: Option<Time>,
+}
+
+/// End of the pause that is on now, by the later of chain's and server's time: no block to come
+/// is older than either.
+pub async fn paused_until(app: &App, view: &View) -> Result<Option<i64>, Problem> {
+    let offices = app.store.reader().offices().await?;
+    let now = app.now().max(view.chain_time());
+    Ok(offices.map(|offices| offices.paused_until).filter(|until| now < *until))
 }
 
 /// List the escrows served here
@@ -184,6 +195,7 @@ pub async fn contracts(
         fee_receiver: Account(settings.fee_receiver),
         fee_bps: settings.fee_bps,
         burn_bps: settings.burn_bps,
+        paused_until: paused_until(&app, &view).await?.map(Time::at),
     }];
     Ok(view.answer(ContractList { escrows }))
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use store::{IntakeOrder, Quote};
 use utoipa::ToSchema;
 
+use super::chain::paused_until;
 use super::documents::OrderDocument;
 use super::jobs::JobView;
 use super::quotes::binding;
@@ -119,6 +120,7 @@ async fn signed(
             let detail = format!("open_by was {until}; it is {}", Time::of(now).utc);
             return Err(Code::OrderExpired.because(detail).at("order.open_by"));
         }
+        check_running(app, view).await?;
         let quote = binding(app, order.quote_hash, app.now(), "order.quote_hash").await?;
         check_terms(app, order, &quote, "order.").await?;
         check_order(order, view.escrow.address, now)
@@ -208,6 +210,14 @@ async fn put(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// A signed order cannot be called back, so none is asked for or taken in while the escrow would
+/// open none.
+pub async fn check_running(app: &App, view: &View) -> Result<(), Problem> {
+    let Some(until) = paused_until(app, view).await? else { return Ok(()) };
+    let detail = format!("the escrow opens no job until {}", Time::at(until).utc);
+    Err(Code::EscrowPaused.because(detail))
 }
 
 fn check_domain(view: &View, domain: Option<&Domain>) -> Result<(), Problem> {

@@ -12,7 +12,7 @@ use store::Quote;
 use utoipa::ToSchema;
 
 use super::documents::{Call, OrderDocument};
-use super::orders::{check_terms, quoted_spec, refused};
+use super::orders::{check_running, check_terms, quoted_spec, refused};
 use super::quotes::{Funding, binding};
 use crate::App;
 use crate::edge::body::{Body, NoParams, Params};
@@ -95,6 +95,7 @@ pub async fn prepare(
     Body(request): Body<PrepareRequest>,
 ) -> Result<impl IntoResponse, Problem> {
     let now = app.now_seconds();
+    check_running(&app, &view).await?;
     let quote = binding(&app, request.quote_hash.0, app.now(), "quote_hash").await?;
     let order = order_of(&app, &request, &quote).await?;
     check_terms(&app, &order, &quote, "").await?;
