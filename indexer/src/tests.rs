@@ -1,5 +1,6 @@
 //! Random reorg schedules on a chain in memory: the index always equals a fresh replay.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -221,4 +222,27 @@ async fn tokens_sent_without_a_deposit_are_surplus() {
     assert_eq!(report.surplus, contracts::Amount::from(41u64));
     assert_eq!(report.token_balance, report.liabilities.checked_add(report.surplus).unwrap());
     assert!(report.jobs > 3 && report.lots > 3 && report.events > 30);
+}
+
+#[tokio::test]
+async fn every_event_of_the_registry_is_indexed_folded_and_audited() {
+    let folder = TempDir::new().unwrap();
+    let chain = Memory::new();
+    let all = |call: u8| -> Vec<Call> { (0..5).map(|pick| (call, pick, 1_001)).collect() };
+    [0, 1, 4, 0].map(|call| chain.mine(&all(call)));
+    // Until what was asked back is due.
+    (0..24).for_each(|_| chain.mine(&[]));
+    [6, 2, 4, 7].map(|call| chain.mine(&all(call)));
+    let live = store(&folder, "live.db").await;
+    let mut follower = Follower::start(&chain, &config(), &live).await.unwrap();
+    settle(&mut follower).await.unwrap();
+    let rows = all_rows(&live).await;
+    let kinds: BTreeSet<_> = rows.registry.iter().map(|row| row.event.name()).collect();
+    assert_eq!(kinds.len(), 6, "{kinds:?}");
+    assert!(rows.bonds.len() > 30 && rows.bonds.iter().any(|bond| bond.slashed));
+    let report = replay(&chain, &folder, &live).await;
+    assert!(report.is_clean(), "{}", report.first().unwrap());
+    let held = report.registry.unwrap();
+    assert_eq!((held.nodes, held.token_balance), (5, held.bonds));
+    assert_eq!(held.bonds, contracts::Amount::from(3 * 1_001u64));
 }
