@@ -229,10 +229,10 @@ async fn every_event_of_the_registry_is_indexed_folded_and_audited() {
     let folder = TempDir::new().unwrap();
     let chain = Memory::new();
     let all = |call: u8| -> Vec<Call> { (0..5).map(|pick| (call, pick, 1_001)).collect() };
-    [0, 1, 4, 0].map(|call| chain.mine(&all(call)));
+    [0, 1, 4, 0].iter().for_each(|call| chain.mine(&all(*call)));
     // Until what was asked back is due.
     (0..24).for_each(|_| chain.mine(&[]));
-    [6, 2, 4, 7].map(|call| chain.mine(&all(call)));
+    [6, 2, 4, 7].iter().for_each(|call| chain.mine(&all(*call)));
     let live = store(&folder, "live.db").await;
     let mut follower = Follower::start(&chain, &config(), &live).await.unwrap();
     settle(&mut follower).await.unwrap();
