@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use store::Store;
 use tokio::sync::oneshot;
 
-use super::{Running, World, wallet};
+use super::{Running, World, eventually, wallet};
 
 /// A running API over a store that an indexer fills.
 pub struct Counter {
@@ -19,7 +19,10 @@ pub struct Counter {
 }
 
 impl Counter {
+    /// Once the index has its first block: before that every answer is `not_ready`.
     pub async fn open(world: &World, store: &Store) -> Counter {
+        let reader = store.reader();
+        eventually("the index", || async { reader.tip().await.unwrap() }).await;
         let (bound, address) = oneshot::channel();
         let (settler, fee) = (wallet("settler").address(), wallet("fee").address());
         let mut config = api::Config::new(([127, 0, 0, 1], 0).into(), settler, fee);
