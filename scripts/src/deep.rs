@@ -24,6 +24,7 @@ const PARTS: &[Part] = &[
     Part { name: "halmos", figures: "all properties and mutants", work: symbolic },
     Part { name: "model", figures: "1,000,000 random calls", work: model },
     Part { name: "mutate", figures: "a sample against the trees", work: mutated },
+    Part { name: "events", figures: "every mutant of an event", work: of_events },
 ];
 
 const LIMIT: Duration = Duration::from_secs(12 * 60 * 60); // a night
@@ -77,6 +78,10 @@ fn symbolic(root: &Path) -> Work<'_> {
 
 fn mutated(root: &Path) -> Work<'_> {
     Work::Inside(Box::new(|| mutate::run(root, &mutate::Plan::parse(&[])?)))
+}
+
+fn of_events(root: &Path) -> Work<'_> {
+    Work::Inside(Box::new(|| mutate::run(root, &mutate::Plan::parse(&["--events"])?)))
 }
 
 fn forge(root: &Path, words: &[&str]) -> Command {

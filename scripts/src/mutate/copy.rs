@@ -267,7 +267,11 @@ fn branch_trees(folder: &Path) -> Result<BTreeMap<String, String>> {
         }
         found.insert(path, text);
     }
-    found.extend(all.into_iter().filter(|(path, _)| path.ends_with(".json")));
+    // Of the others only those that one of these reads, since a verdict rests on all that is here.
+    let is_read = |path: &str| found.values().any(|text| text.contains(&format!("/{path}\"")));
+    let read: Vec<String> =
+        all.keys().filter(|path| path.ends_with(".json") && is_read(path)).cloned().collect();
+    found.extend(read.into_iter().filter_map(|path| all.remove_entry(&path)));
     Ok(found)
 }
 

@@ -26,6 +26,7 @@ const SPOKEN_FOR: &[(&str, &str)] = &[
     ("contracts/package-lock.json", "exact versions of the npm packages"),
     ("contracts/package.json", "the pinned compiler, forge, anvil and OpenZeppelin"),
     ("contracts/test/golden.json", "digests, roots and amounts both languages must produce"),
+    ("contracts/test/mutants.md", "mutants of the sources: how many the trees kill, which live"),
     ("contracts/tools/requirements.txt", "exact versions of slither, halmos and what they need"),
     ("*.tree", "the branches that the test beside it must reach"),
 ];
