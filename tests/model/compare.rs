@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use contracts::revert::explain_revert;
-use contracts::{Event, event};
+use contracts::{Event, RenderEscrow as E, event};
 
 use super::acts::Call;
 use super::chain::Answer;
@@ -16,22 +16,22 @@ use super::lots::{mask_of, units_of};
 /// What contract and model say differently.
 pub type Difference = String;
 
-/// Plays the call on both; the outcome on which they agree, or the first difference.
+/// Plays the call on both; the operation's name and the outcome on which they agree, or the first difference.
 pub fn step(
     contract: &mut Contract,
     model: &mut Escrow,
     call: &Call,
-) -> Result<Result<(), Refusal>, Difference> {
-    let answer = contract.play(call);
+) -> Result<(&'static str, Result<(), Refusal>), Difference> {
+    let (name, answer) = contract.play(call);
     let outcome = model.play(call);
     let shown = |what: String| format!("{what}\ncall: {call:#?}");
     compare_results(model, &answer, &outcome).map_err(shown)?;
     let events = match outcome {
         Ok(events) => events,
-        Err(refusal) => return Ok(Err(refusal)),
+        Err(refusal) => return Ok((name, Err(refusal))),
     };
     compare_touched(contract, model, call, &events).map_err(shown)?;
-    Ok(Ok(()))
+    Ok((name, Ok(())))
 }
 
 fn compare_results(
@@ -133,7 +133,11 @@ fn compare_account(
 ) -> Result<(), Difference> {
     let ours = model.state.account(owner);
     let words = [ours.free, ours.credit, ours.seq.into()];
-    same(format!("account {owner}"), contract.account(owner), &words.map(U256::from))?;
+    same(
+        format!("account {owner}"),
+        contract.view(E::accountCall { owner }),
+        &words.map(U256::from),
+    )?;
     let tokens = U256::from(model.state.tokens_of(owner));
     same(format!("tokens of {owner}"), contract.tokens_of(owner), &[tokens])
 }
@@ -150,14 +154,18 @@ fn compare_delegate(
         }
         None => vec![U256::ZERO; 4],
     };
-    same(format!("delegate {agent} of {payer}"), contract.delegate(payer, agent), &ours)
+    same(
+        format!("delegate {agent} of {payer}"),
+        contract.view(E::delegateCall { payer, agent }),
+        &ours,
+    )
 }
 
 fn compare_offices(contract: &mut Contract, model: &Escrow) -> Result<(), Difference> {
     let (terms, state) = (&model.terms, &model.state);
     let named = [terms.issuer, terms.guardian, state.credit_settler].map(word);
     let figures = [state.paused_until, state.office_seq].map(U256::from);
-    same("offices".into(), contract.offices(), &[&named[..], &figures].concat())
+    same("offices".into(), contract.view(E::officesCall {}), &[&named[..], &figures].concat())
 }
 
 fn compare_job(contract: &mut Contract, model: &Escrow, id: B256) -> Result<(), Difference> {
@@ -174,7 +182,7 @@ fn compare_job(contract: &mut Contract, model: &Escrow, id: B256) -> Result<(), 
         ],
         None => [0; 8],
     };
-    same(format!("job {id}"), contract.job(id), &ours.map(U256::from))
+    same(format!("job {id}"), contract.view(E::jobCall { jobId: id }), &ours.map(U256::from))
 }
 
 /// `all` are units of the lot, at least those that were rejected.
@@ -193,7 +201,7 @@ fn compare_lot(
         }
         None => [U256::ZERO; 3],
     };
-    same(format!("lot {lot}"), contract.lot(lot), &ours)
+    same(format!("lot {lot}"), contract.view(E::lotCall { lotHash: lot }), &ours)
 }
 
 fn compare_word(
@@ -211,7 +219,11 @@ fn compare_word(
             .collect()
     };
     let ours = mask_of(&model.state.jobs.get(&job).map(taken).unwrap_or_default());
-    same(format!("word {word} of job {job}"), contract.taken_units(job, word), &[ours])
+    same(
+        format!("word {word} of job {job}"),
+        contract.view(E::takenUnitsCall { jobId: job, word }),
+        &[ours],
+    )
 }
 
 fn same(what: String, theirs: Vec<U256>, ours: &[U256]) -> Result<(), Difference> {

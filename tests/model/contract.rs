@@ -1,8 +1,8 @@
 //! The real escrow and the legacy token's double on a chain in this process.
 
-use alloy::primitives::{Address, B256, Bytes, U256, address, bytes};
+use alloy::primitives::{Address, Bytes, U256, address, bytes};
 use alloy::sol_types::{SolCall, SolValue};
-use contracts::{LegacyRndr, RenderEscrow as E, RenderEscrow};
+use contracts::{LegacyRndr, RenderEscrow};
 
 use super::acts::Call;
 use super::chain::{Answer, Chain};
@@ -39,44 +39,25 @@ impl Contract {
         assert!(self.chain.call(DEPLOYER, self.token, call.into()).success);
     }
 
-    pub fn play(&mut self, call: &Call) -> Answer {
+    /// The name of the operation, and what it gave.
+    pub fn play(&mut self, call: &Call) -> (&'static str, Answer) {
         self.chain.set_time(call.at);
         let to = if call.act.is_the_tokens() { self.token } else { self.escrow };
-        self.chain.call(call.from, to, call.act.calldata(self.escrow))
+        let (name, data) = call.act.encode(self.escrow);
+        (name, self.chain.call(call.from, to, data))
     }
 
-    // ---- views: the words that each answers with ----
-
-    pub fn tokens_of(&mut self, owner: Address) -> Vec<U256> {
-        self.view(self.token, LegacyRndr::balanceOfCall { holder: owner }.abi_encode())
+    /// The words that a view of the escrow answers with.
+    pub fn view(&mut self, call: impl SolCall) -> Vec<U256> {
+        self.words(self.escrow, call)
     }
 
-    pub fn account(&mut self, owner: Address) -> Vec<U256> {
-        self.view(self.escrow, E::accountCall { owner }.abi_encode())
+    pub fn tokens_of(&mut self, holder: Address) -> Vec<U256> {
+        self.words(self.token, LegacyRndr::balanceOfCall { holder })
     }
 
-    pub fn delegate(&mut self, payer: Address, agent: Address) -> Vec<U256> {
-        self.view(self.escrow, E::delegateCall { payer, agent }.abi_encode())
-    }
-
-    pub fn offices(&mut self) -> Vec<U256> {
-        self.view(self.escrow, E::officesCall {}.abi_encode())
-    }
-
-    pub fn job(&mut self, job: B256) -> Vec<U256> {
-        self.view(self.escrow, E::jobCall { jobId: job }.abi_encode())
-    }
-
-    pub fn lot(&mut self, lot: B256) -> Vec<U256> {
-        self.view(self.escrow, E::lotCall { lotHash: lot }.abi_encode())
-    }
-
-    pub fn taken_units(&mut self, job: B256, word: u32) -> Vec<U256> {
-        self.view(self.escrow, E::takenUnitsCall { jobId: job, word }.abi_encode())
-    }
-
-    fn view(&mut self, to: Address, call: Vec<u8>) -> Vec<U256> {
-        let answer = self.chain.view(to, call.into());
+    fn words(&mut self, to: Address, call: impl SolCall) -> Vec<U256> {
+        let answer = self.chain.view(to, call.abi_encode().into());
         assert!(answer.success, "a view was refused: {}", answer.data);
         answer.data.chunks(32).map(U256::from_be_slice).collect()
     }

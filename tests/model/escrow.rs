@@ -10,7 +10,7 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::SolError;
 use contracts::event::*;
 use contracts::order::BURN_ACCOUNT;
-use contracts::{Amount, Event, Order, RenderEscrow as E};
+use contracts::{Amount, Event, Order};
 
 use super::acts::{Act, Call, Word};
 use super::deviation::Deviation;
@@ -151,35 +151,39 @@ pub fn amount(base: u128) -> Amount {
     Amount::from_base(base).unwrap()
 }
 
-pub fn refuse<T>(error: impl SolError) -> Result<T, Refusal> {
-    Err(error.abi_encode().into())
+/// The revert data of an error with such figures, in its order.
+macro_rules! refuse {
+    ($error:ident $(, $figure:expr)*) => {
+        Err(contracts::RenderEscrow::$error::from(($($figure,)*)).abi_encode().into())
+    };
 }
+pub(crate) use refuse;
 
-pub fn number(given: impl Into<u128>) -> U256 {
+pub fn n(given: impl Into<u128>) -> U256 {
     U256::from(given.into())
 }
 
 impl Turn<'_> {
     fn act(&mut self, act: &Act) -> Result<(), Refusal> {
         match act {
-            Act::Allow { amount } => self.allow(*amount),
-            Act::Deposit { amount } => self.deposit(self.from, *amount),
-            Act::DepositFor { account, amount } => {
+            Act::Allow(amount) => self.allow(*amount),
+            Act::Deposit(amount) => self.deposit(self.from, *amount),
+            Act::DepositFor(account, amount) => {
                 self.must_be_account(*account)?;
                 self.deposit(*account, *amount)
             }
-            Act::HoldInEscrow { text, amount } => self.hold_in_escrow(text, *amount),
-            Act::FundJob { text, amount } => self.fund_job(self.from, text, *amount),
-            Act::Withdraw { amount, to } => self.withdraw(*amount, *to),
+            Act::HoldInEscrow(text, amount) => self.hold_in_escrow(text, *amount),
+            Act::FundJob(text, amount) => self.fund_job(self.from, text, *amount),
+            Act::Withdraw(amount, to) => self.withdraw(*amount, *to),
             Act::Burn => self.burn(),
-            Act::SetDelegate { agent, settler, allowance, most, expiry } => {
+            Act::SetDelegate(agent, settler, allowance, most, expiry) => {
                 let (settler, allowance, most, expiry) = (*settler, *allowance, *most, *expiry);
                 self.set_delegate(*agent, Delegate { settler, allowance, most, expiry })
             }
-            Act::RevokeDelegate { agent } => self.revoke_delegate(*agent),
-            Act::IssueCredit { to, amount } => self.issue_credit(*to, *amount),
-            Act::NameSettler { settler } => self.name_settler(*settler),
-            Act::Pause { until } => self.pause(*until),
+            Act::RevokeDelegate(agent) => self.revoke_delegate(*agent),
+            Act::IssueCredit(to, amount) => self.issue_credit(*to, *amount),
+            Act::NameSettler(settler) => self.name_settler(*settler),
+            Act::Pause(until) => self.pause(*until),
             Act::Unpause => self.unpause(),
             other => self.act_on_job(other),
         }
@@ -200,18 +204,14 @@ impl Turn<'_> {
         if word.bytes.is_empty() {
             return match two().find(|one| *one == caller) {
                 Some(by) => Ok(by),
-                None => {
-                    refuse(E::RenderEscrow_CallerRefused { caller, wanted, orWanted: or_wanted })
-                }
+                None => refuse!(RenderEscrow_CallerRefused, caller, wanted, or_wanted),
             };
         }
         let signed = two().find(|one| *one == word.by && word.over == digest);
         let said = || two().find(|one| self.terms.wallets.contains(one));
         match signed.or_else(said) {
             Some(by) => Ok(by),
-            None => {
-                refuse(E::RenderEscrow_SignatureRefused { digest, wanted, orWanted: or_wanted })
-            }
+            None => refuse!(RenderEscrow_SignatureRefused, digest, wanted, or_wanted),
         }
     }
 
@@ -219,21 +219,19 @@ impl Turn<'_> {
         if self.from == wanted {
             return Ok(());
         }
-        let (caller, nobody) = (self.from, Address::ZERO);
-        refuse(E::RenderEscrow_CallerRefused { caller, wanted, orWanted: nobody })
+        refuse!(RenderEscrow_CallerRefused, self.from, wanted, Address::ZERO)
     }
 
     pub fn must_be_account(&self, account: Address) -> Result<(), Refusal> {
         if account.is_zero() || account == self.terms.escrow {
-            return refuse(E::RenderEscrow_AccountRefused { account });
+            return refuse!(RenderEscrow_AccountRefused, account);
         }
         Ok(())
     }
 
     pub fn must_run(&self) -> Result<(), Refusal> {
         if self.now < self.state.paused_until {
-            let (until, now_) = (number(self.state.paused_until), number(self.now));
-            return refuse(E::RenderEscrow_IsPaused { until, now_ });
+            return refuse!(RenderEscrow_IsPaused, n(self.state.paused_until), n(self.now));
         }
         Ok(())
     }
@@ -254,14 +252,13 @@ impl Turn<'_> {
     pub fn must_have(&self, owner: Address, needed: u128) -> Result<(), Refusal> {
         let free = self.state.account(owner).free;
         if needed > free {
-            let (needed, free) = (number(needed), number(free));
-            return refuse(E::RenderEscrow_FreeTooLow { account: owner, needed, free });
+            return refuse!(RenderEscrow_FreeTooLow, owner, n(needed), n(free));
         }
         Ok(())
     }
 
     pub fn must_be_some(&self, amount: u128) -> Result<(), Refusal> {
-        if amount == 0 { refuse(E::RenderEscrow_AmountZero {}) } else { Ok(()) }
+        if amount == 0 { refuse!(RenderEscrow_AmountZero) } else { Ok(()) }
     }
 
     // ---- tokens: legacy RNDR's, whose allowances always fall ----
@@ -279,7 +276,7 @@ impl Turn<'_> {
     fn must_fit(&self) -> Result<(), Refusal> {
         let held = self.state.tokens_of(self.terms.escrow);
         if held > MOST {
-            return refuse(E::RenderEscrow_BalanceTooLarge { balance: number(held) });
+            return refuse!(RenderEscrow_BalanceTooLarge, n(held));
         }
         Ok(())
     }
@@ -287,9 +284,7 @@ impl Turn<'_> {
     pub fn pull(&mut self, from: Address, amount: u128) -> Result<(), Refusal> {
         let (balance, allowed) = (self.state.tokens_of(from), self.state.allowance_of(from));
         if amount > balance.min(allowed) {
-            let (amount, balance) = (number(amount), number(balance));
-            let allowance = number(allowed);
-            return refuse(E::RenderEscrow_PullFailed { from, amount, balance, allowance });
+            return refuse!(RenderEscrow_PullFailed, from, n(amount), n(balance), n(allowed));
         }
         self.state.allowances.insert(from, allowed - amount);
         self.move_tokens(from, self.terms.escrow, amount);
@@ -327,7 +322,7 @@ impl Turn<'_> {
         self.must_run()?;
         let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 40);
         let Some(account) = digits.and_then(|digits| digits.parse::<Address>().ok()) else {
-            return refuse(E::RenderEscrow_AccountTextRefused { text: text.into() });
+            return refuse!(RenderEscrow_AccountTextRefused, text.into());
         };
         self.must_be_account(account)?;
         self.must_be_some(amount)?;
@@ -362,8 +357,7 @@ impl Turn<'_> {
         self.must_be_account(set.settler)?;
         let (payer, settler, expiry) = (self.from, set.settler, set.expiry);
         if expiry <= self.now {
-            let (expiry, now_) = (number(expiry), number(self.now));
-            return refuse(E::RenderEscrow_SignerRefused { signer: agent, payer, expiry, now_ });
+            return refuse!(RenderEscrow_SignerRefused, agent, payer, n(expiry), n(self.now));
         }
         let (allowance, max_per_job) = (amount(set.allowance), amount(set.most));
         self.state.delegates.insert((payer, agent), set);
@@ -376,7 +370,7 @@ impl Turn<'_> {
     fn revoke_delegate(&mut self, agent: Address) -> Result<(), Refusal> {
         let payer = self.from;
         if self.state.delegates.remove(&(payer, agent)).is_none() {
-            return refuse(E::RenderEscrow_DelegateUnknown { payer, agent });
+            return refuse!(RenderEscrow_DelegateUnknown, payer, agent);
         }
         let seq = self.change(payer, |_| ()).seq;
         self.say(Event::DelegateRevoked(DelegateRevoked { payer, agent, seq }));
@@ -414,14 +408,12 @@ impl Turn<'_> {
             from = from.saturating_sub(1);
         }
         if self.now < from {
-            let (from, now_) = (number(from), number(self.now));
-            return refuse(E::RenderEscrow_PauseTooSoon { from, now_ });
+            return refuse!(RenderEscrow_PauseTooSoon, n(from), n(self.now));
         }
         let longer = u64::from(self.deviates(Deviation::PauseOneSecondLonger));
         let most = self.now + MAX_PAUSE + longer;
         if until > most {
-            let (until, most) = (number(until), number(most));
-            return refuse(E::RenderEscrow_PauseTooLong { until, most });
+            return refuse!(RenderEscrow_PauseTooLong, n(until), n(most));
         }
         self.must_be_ahead(until)?;
         self.paused(until)
@@ -437,7 +429,7 @@ impl Turn<'_> {
         if until > self.now {
             return Ok(());
         }
-        refuse(E::RenderEscrow_NotPaused { until: number(until), now_: number(self.now) })
+        refuse!(RenderEscrow_NotPaused, n(until), n(self.now))
     }
 
     fn paused(&mut self, until: u64) -> Result<(), Refusal> {

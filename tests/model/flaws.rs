@@ -20,18 +20,18 @@ pub fn spoil(play: &mut Play, model: &Escrow, call: &mut Call) -> bool {
     let choice = play.rng.random_range(0..6);
     let from = call.from;
     match &mut call.act {
-        Act::Allow { .. } | Act::Burn | Act::FundJob { .. } => return false,
-        Act::Deposit { amount } => match choice {
+        Act::Allow(..) | Act::Burn | Act::FundJob(..) => return false,
+        Act::Deposit(amount) => match choice {
             0 => *amount = 0,
             1 => *amount = (state.tokens_of(from) + 1).min(MOST),
             _ => *amount = (state.allowance_of(from) + 1).min(MOST),
         },
-        Act::DepositFor { account, amount } => match choice {
+        Act::DepositFor(account, amount) => match choice {
             0 => *amount = 0,
             1 => *amount = (state.allowance_of(from) + 1).min(MOST),
             _ => *account = refused,
         },
-        Act::HoldInEscrow { text, amount } => match choice {
+        Act::HoldInEscrow(text, amount) => match choice {
             0 => *amount = 0,
             1 => *text = format!("{refused}"),
             2 => *text = text[2..].into(),
@@ -39,37 +39,37 @@ pub fn spoil(play: &mut Play, model: &Escrow, call: &mut Call) -> bool {
             4 => *text = text.replace(char::is_numeric, "g"),
             _ => *amount = state.tokens_of(from) + 1,
         },
-        Act::Withdraw { amount, to } => match choice {
+        Act::Withdraw(amount, to) => match choice {
             0 => *amount = 0,
             1 | 2 => *to = refused,
             _ => *amount = (state.account(from).free + 1).min(MOST),
         },
-        Act::SetDelegate { agent, settler, expiry, .. } => match choice {
+        Act::SetDelegate(agent, settler, _, _, expiry) => match choice {
             0 => *agent = refused,
             1 => *settler = refused,
             2 => *expiry = 0,
             _ => *expiry = call.at,
         },
-        Act::RevokeDelegate { agent } => *agent = play.actors.stranger,
-        Act::IssueCredit { to, amount } => match choice {
+        Act::RevokeDelegate(agent) => *agent = play.actors.stranger,
+        Act::IssueCredit(to, amount) => match choice {
             0 => *amount = 0,
             1 => *to = refused,
             2 => *amount = (state.tokens_of(from) + 1).min(MOST),
             _ => call.from = play.actors.stranger,
         },
-        Act::Pause { until } => match choice {
+        Act::Pause(until) => match choice {
             0 => call.from = play.actors.stranger,
             1 | 2 => *until = call.at + 7 * DAY + 1,
             3 => *until = 0,
             _ => *until = call.at,
         },
-        Act::TopUp { job, amount } => match choice {
+        Act::TopUp(job, amount) => match choice {
             0 => *amount = 0,
             1 => *job = keccak256(*job),
             2 => return other_job(play, job),
             _ => *amount = (state.account(from).free + 1).min(MOST),
         },
-        Act::NameSettler { .. } | Act::Unpause => call.from = play.actors.stranger,
+        Act::NameSettler(..) | Act::Unpause => call.from = play.actors.stranger,
         _ => return spoil_work(play, model, &mut call.act, (refused, choice)),
     }
     true
@@ -83,11 +83,11 @@ fn spoil_work(
     (refused, choice): (Address, u32),
 ) -> bool {
     match act {
-        Act::Open { order } if choice < 2 => return opened(play, model, order),
-        Act::Open { order } | Act::RequestClose { order, .. } | Act::Close { order, .. } => {
+        Act::Open(order) if choice < 2 => return opened(play, model, order),
+        Act::Open(order) | Act::RequestClose(order, ..) | Act::Close(order, ..) => {
             return spoil_order(play, order, refused);
         }
-        Act::OpenFor { order, signer, .. } => match choice {
+        Act::OpenFor(order, signer, ..) => match choice {
             0 => *signer = play.actors.stranger,
             3 => return opened(play, model, order),
             1 => {
@@ -97,22 +97,22 @@ fn spoil_work(
             2 => order.refund_to = play.actors.stranger,
             _ => return spoil_order(play, order, refused),
         },
-        Act::Redeem { order, total, payouts, .. } => match choice {
+        Act::Redeem(order, total, _, payouts, ..) => match choice {
             0 => return spoil_order(play, order, refused),
             _ => spoil_redemption(play, model, (order, total, payouts), refused),
         },
-        Act::Release { order, lots, .. } | Act::Commit { order, lots, .. } => match choice {
+        Act::Release(order, lots, ..) | Act::Commit(order, lots, ..) => match choice {
             0 => return spoil_order(play, order, refused),
             1 => return other_count(play, lots),
             _ => spoil_lot(play, order, lots, refused),
         },
-        Act::Approve { order, lots, .. } => match choice {
+        Act::Approve(order, lots, ..) => match choice {
             0 => return spoil_order(play, order, refused),
             1 => return other_count(play, lots),
             2 => spoil_lot(play, order, lots, refused),
             _ => return other_lot(play, order, &mut lots[0]),
         },
-        Act::Settle { order, lots, keys } => match choice {
+        Act::Settle(order, lots, keys) => match choice {
             0 => return spoil_order(play, order, refused),
             1 => {
                 other_count(play, lots);
@@ -123,12 +123,12 @@ fn spoil_work(
             4 => return other_lot(play, order, &mut lots[0]),
             _ => keys[0] = keccak256(keys[0]),
         },
-        Act::Lapse { order, lot } => match choice {
+        Act::Lapse(order, lot) => match choice {
             0 => return spoil_order(play, order, refused),
             1 => spoil_lot(play, order, std::slice::from_mut(lot), refused),
             _ => return other_lot(play, order, lot),
         },
-        Act::Reject { order, lot, mask, .. } => match choice {
+        Act::Reject(order, lot, mask, ..) => match choice {
             0 => return spoil_order(play, order, refused),
             1 => *mask = U256::ZERO,
             2 => *mask = other_mask(*mask),

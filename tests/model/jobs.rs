@@ -3,13 +3,14 @@
 use std::rc::Rc;
 
 use alloy::primitives::{Address, B256, Bytes, FixedBytes, U256};
+use alloy::sol_types::SolError;
 use contracts::event::*;
 use contracts::order::BURN_ACCOUNT;
-use contracts::{Event, Order, Payout, RenderEscrow as E};
+use contracts::{Event, Order, Payout};
 
 use super::acts::{Act, Word};
 use super::deviation::Deviation;
-use super::escrow::{Account, Job, MOST, Refusal, Turn, Unit, amount, number, refuse};
+use super::escrow::{Account, Job, MOST, Refusal, Turn, Unit, amount, n, refuse};
 use super::hashes;
 
 const DAY: u64 = 86_400;
@@ -60,32 +61,32 @@ pub struct Shares {
 impl Turn<'_> {
     pub fn act_on_job(&mut self, act: &Act) -> Result<(), Refusal> {
         match act {
-            Act::Open { order } => {
+            Act::Open(order) => {
                 let pulled = self.open(order, self.from, true)?;
                 if pulled > 0 { self.pull(self.from, pulled) } else { Ok(()) }
             }
-            Act::OpenFor { order, signer, word } => self.open_for(order, *signer, word),
-            Act::TopUp { job, amount } => self.top_up(*job, *amount),
-            Act::Redeem { order, total, voucher, payouts, consent } => {
+            Act::OpenFor(order, signer, word) => self.open_for(order, *signer, word),
+            Act::TopUp(job, amount) => self.top_up(*job, *amount),
+            Act::Redeem(order, total, voucher, payouts, consent) => {
                 self.redeem(order, *total, voucher, payouts, consent)
             }
-            Act::RequestClose { order, word } => self.request_close(order, word),
-            Act::Close { order, payer_side, settler_side } => {
+            Act::RequestClose(order, word) => self.request_close(order, word),
+            Act::Close(order, payer_side, settler_side) => {
                 self.close(order, payer_side, settler_side)
             }
-            Act::Release { order, lots, acceptance, approval } => {
+            Act::Release(order, lots, acceptance, approval) => {
                 self.release(order, lots, acceptance, approval)
             }
-            Act::Commit { order, lots, acceptance, approval } => {
+            Act::Commit(order, lots, acceptance, approval) => {
                 self.commit(order, lots, acceptance, approval)
             }
-            Act::Approve { order, lots, approval } => self.approve(order, lots, approval),
-            Act::Reject { order, lot, mask, reason, word } => {
+            Act::Approve(order, lots, approval) => self.approve(order, lots, approval),
+            Act::Reject(order, lot, mask, reason, word) => {
                 self.reject(order, lot, *mask, *reason, word)
             }
-            Act::Settle { order, lots, keys } => self.settle(order, lots, keys),
-            Act::Lapse { order, lot } => self.lapse(order, lot),
-            other => panic!("{} is no act on a job", other.name()),
+            Act::Settle(order, lots, keys) => self.settle(order, lots, keys),
+            Act::Lapse(order, lot) => self.lapse(order, lot),
+            other => panic!("{other:?} is no act on a job"),
         }
     }
 
@@ -106,10 +107,7 @@ impl Turn<'_> {
     pub fn open_job(&self, id: B256) -> Result<Job, Refusal> {
         match self.job(id) {
             Some(job) if !job.closed => Ok(job),
-            other => {
-                let status = other.map_or(0, |job| job.status());
-                refuse(E::RenderEscrow_JobNotOpen { jobId: id, status })
-            }
+            other => refuse!(RenderEscrow_JobNotOpen, id, other.map_or(0, |job| job.status())),
         }
     }
 
@@ -118,8 +116,7 @@ impl Turn<'_> {
         let job = self.open_job(id)?;
         let last = job.end() + u64::from(self.deviates(Deviation::WorkAtTheEnd));
         if self.now >= last {
-            let (deadline, now_) = (number(job.end()), number(self.now));
-            return refuse(E::RenderEscrow_DeadlinePassed { jobId: id, deadline, now_ });
+            return refuse!(RenderEscrow_DeadlinePassed, id, n(job.end()), n(self.now));
         }
         Ok(job)
     }
@@ -128,8 +125,7 @@ impl Turn<'_> {
         if (1..=MAX_COUNT).contains(&count) {
             return Ok(());
         }
-        let (count, most) = (U256::from(count), U256::from(MAX_COUNT));
-        refuse(E::RenderEscrow_CountRefused { count, most })
+        refuse!(RenderEscrow_CountRefused, U256::from(count), U256::from(MAX_COUNT))
     }
 
     /// Payer or approver, on this act.
@@ -153,7 +149,7 @@ impl Turn<'_> {
             self.must_be_account(order.fee_receiver)?;
         }
         if [order.payer, order.approver].contains(&order.settler) {
-            return refuse(E::RenderEscrow_SettlerOnPayerSide { settler: order.settler });
+            return refuse!(RenderEscrow_SettlerOnPayerSide, order.settler);
         }
         let has_units = u128::from(order.units > 0);
         let time = |given: u64| u128::from(given);
@@ -170,9 +166,7 @@ impl Turn<'_> {
         ];
         for (name, given, least, most) in bounds {
             if !(least..=most).contains(&given) {
-                let (given, least, most) = (number(given), number(least), number(most));
-                let term = text(name);
-                return refuse(E::RenderEscrow_TermRefused { term, given, least, most });
+                return refuse!(RenderEscrow_TermRefused, text(name), n(given), n(least), n(most));
             }
         }
         Ok(())
@@ -185,11 +179,10 @@ impl Turn<'_> {
         self.must_be_good(order)?;
         let last = order.open_by + u64::from(self.deviates(Deviation::OpenByInclusive));
         if self.now >= last {
-            let (deadline, now_) = (number(order.open_by), number(self.now));
-            return refuse(E::RenderEscrow_DeadlinePassed { jobId: id, deadline, now_ });
+            return refuse!(RenderEscrow_DeadlinePassed, id, n(order.open_by), n(self.now));
         }
         if let Some(job) = self.job(id) {
-            return refuse(E::RenderEscrow_JobKnown { jobId: id, status: job.status() });
+            return refuse!(RenderEscrow_JobKnown, id, job.status());
         }
         let cap = order.cap.base();
         let has = self.state.account(funder);
@@ -233,26 +226,30 @@ impl Turn<'_> {
         let late = u64::from(self.deviates(Deviation::DelegateExpiryInclusive));
         let known = self.state.delegates.get(&(payer, agent)).cloned();
         let Some(mut bounds) = known.clone().filter(|one| self.now < one.expiry + late) else {
-            let expiry = number(known.map_or(0, |one| one.expiry));
-            let now_ = number(self.now);
-            return refuse(E::RenderEscrow_SignerRefused { signer: agent, payer, expiry, now_ });
+            return refuse!(
+                RenderEscrow_SignerRefused,
+                agent,
+                payer,
+                n(known.map_or(0, |one| one.expiry)),
+                n(self.now)
+            );
         };
         for (name, given, wanted) in
             [("settler", order.settler, bounds.settler), ("refundTo", order.refund_to, payer)]
         {
             if given != wanted {
-                let term = text(name);
-                return refuse(E::RenderEscrow_DelegateTermRefused { term, given, wanted });
+                return refuse!(RenderEscrow_DelegateTermRefused, text(name), given, wanted);
             }
         }
         let cap = order.cap.base();
         if cap > bounds.allowance.min(bounds.most) {
-            return refuse(E::RenderEscrow_AllowanceTooLow {
+            return refuse!(
+                RenderEscrow_AllowanceTooLow,
                 agent,
-                cap: number(cap),
-                allowance: number(bounds.allowance),
-                maxPerJob: number(bounds.most),
-            });
+                n(cap),
+                n(bounds.allowance),
+                n(bounds.most)
+            );
         }
         bounds.allowance -= cap;
         let left = bounds.allowance;
@@ -337,15 +334,14 @@ impl Turn<'_> {
         let id = self.id_of(order);
         let mut job = self.working_job(id)?;
         if order.units > 0 {
-            return refuse(E::RenderEscrow_JobTakesNoVouchers { jobId: id, units: order.units });
+            return refuse!(RenderEscrow_JobTakesNoVouchers, id, order.units);
         }
         self.must_count(payouts.len())?;
         self.payer_side(order, hashes::voucher(id, total), voucher)?;
         self.settler(order, hashes::redemption(id, total, payouts), consent)?;
         let before = job.released;
         if total <= before {
-            let (cumulative, released) = (number(total), number(before));
-            return refuse(E::RenderEscrow_VoucherSpent { jobId: id, cumulative, released });
+            return refuse!(RenderEscrow_VoucherSpent, id, n(total), n(before));
         }
         let from = if self.deviates(Deviation::VoucherPaysItsTotal) { 0 } else { before };
         let due = total - from;
@@ -384,8 +380,7 @@ impl Turn<'_> {
     pub fn must_afford(&self, id: B256, job: &Job, needed: u128) -> Result<(), Refusal> {
         let remaining = job.remaining();
         if needed > remaining {
-            let (needed, remaining) = (number(needed), number(remaining));
-            return refuse(E::RenderEscrow_FundsTooLow { jobId: id, needed, remaining });
+            return refuse!(RenderEscrow_FundsTooLow, id, n(needed), n(remaining));
         }
         Ok(())
     }
@@ -397,12 +392,10 @@ impl Turn<'_> {
         let mut job = self.open_job(id)?;
         let by = self.payer_side(order, hashes::close_request(id), word)?;
         if let Some(at) = job.close_requested {
-            let asked = number(at);
-            return refuse(E::RenderEscrow_CloseAlreadyRequested { jobId: id, requestedAt: asked });
+            return refuse!(RenderEscrow_CloseAlreadyRequested, id, n(at));
         }
         if self.now >= order.work_deadline {
-            let (deadline, now_) = (number(order.work_deadline), number(self.now));
-            return refuse(E::RenderEscrow_DeadlinePassed { jobId: id, deadline, now_ });
+            return refuse!(RenderEscrow_DeadlinePassed, id, n(order.work_deadline), n(self.now));
         }
         job.close_requested = Some(self.now);
         let (work_deadline, job_seq) = (self.now, job.next());
@@ -419,8 +412,7 @@ impl Turn<'_> {
         let all_paid = order.units > 0 && job.units_paid() == order.units;
         if self.now + early < job.end() && !all_paid {
             if payer.bytes.is_empty() && settler.bytes.is_empty() {
-                let (from, now_) = (number(job.end()), number(self.now));
-                return refuse(E::RenderEscrow_TooEarly { id, from, now_ });
+                return refuse!(RenderEscrow_TooEarly, id, n(job.end()), n(self.now));
             }
             self.payer_side(order, hashes::close(id), payer)?;
             self.settler(order, hashes::close(id), settler)?;
@@ -511,7 +503,7 @@ fn opened(id: B256, order: &Order, funder: Address, paid: [u128; 2], after: &Acc
 }
 
 fn wrong_payouts(id: B256, sum: u128, due: u128) -> Result<(), Refusal> {
-    refuse(E::RenderEscrow_PayoutsWrong { jobId: id, sum: number(sum), due: number(due) })
+    refuse!(RenderEscrow_PayoutsWrong, id, n(sum), n(due))
 }
 
 /// The name of a term as the contract writes it: ASCII from the left.

@@ -63,9 +63,10 @@ impl World {
     /// One call on both, counted; the first difference ends the campaign.
     fn step(&mut self, met: &mut Met) -> Result<(), Difference> {
         let call = self.play.next(&self.model);
-        match step(&mut self.contract, &mut self.model, &call)? {
+        let (name, outcome) = step(&mut self.contract, &mut self.model, &call)?;
+        match outcome {
             Ok(()) => {
-                *met.successes.entry(call.act.name()).or_default() += 1;
+                *met.successes.entry(name).or_default() += 1;
                 self.play.learn(&call);
             }
             Err(refusal) => *met.refusals.entry(selector(&refusal)).or_default() += 1,

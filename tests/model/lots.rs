@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use alloy::primitives::{B256, U256, keccak256};
+use alloy::sol_types::SolError;
 use contracts::event::*;
-use contracts::{Event, Lot, Order, RenderEscrow as E};
+use contracts::{Event, Lot, Order};
 
 use super::acts::Word;
 use super::deviation::Deviation;
-use super::escrow::{Job, LotRecord, Refusal, Stage, Turn, Unit, amount, number, refuse};
+use super::escrow::{Job, LotRecord, Refusal, Stage, Turn, Unit, amount, n, refuse};
 use super::hashes::{self, lot_hash};
 use super::jobs::Shares;
 
@@ -46,29 +47,22 @@ impl Turn<'_> {
         let again = self.deviates(Deviation::LapsedLotCommitsAgain);
         let known = job.lots.get(&hash).filter(|one| !(again && one.stage == Stage::Lapsed));
         if let Some(known) = known {
-            let status = known.stage as u8;
-            return refuse(E::RenderEscrow_LotKnown { lotHash: hash, status });
+            return refuse!(RenderEscrow_LotKnown, hash, known.stage as u8);
         }
         self.must_be_account(lot.node)?;
         let (price, most) = (lot.unit_price, job.order.max_unit_price);
         if price > most {
-            return refuse(E::RenderEscrow_UnitPriceTooHigh {
-                jobId: id,
-                unitPrice: price.to_u256(),
-                maxUnitPrice: most.to_u256(),
-            });
+            return refuse!(RenderEscrow_UnitPriceTooHigh, id, price.to_u256(), most.to_u256());
         }
         let units = units_of(lot.word, lot.mask);
         let beyond = units.last().is_none_or(|last| *last >= u64::from(job.order.units));
         if beyond {
-            let (word, mask, units) = (lot.word, lot.mask, job.order.units);
-            return refuse(E::RenderEscrow_UnitsUnknown { jobId: id, word, mask, units });
+            return refuse!(RenderEscrow_UnitsUnknown, id, lot.word, lot.mask, job.order.units);
         }
         let taken = |unit: &&u64| job.units.contains_key(*unit);
         let taken: BTreeSet<u64> = units.iter().filter(taken).copied().collect();
         if !taken.is_empty() {
-            let (word, mask) = (lot.word, mask_of(&taken));
-            return refuse(E::RenderEscrow_UnitsTaken { jobId: id, word, mask });
+            return refuse!(RenderEscrow_UnitsTaken, id, lot.word, mask_of(&taken));
         }
         let cost = cost(&units, lot);
         self.must_afford(id, job, cost)?;
@@ -90,7 +84,7 @@ impl Turn<'_> {
         let mut shares = Shares::default();
         for (lot, hash) in lots.iter().zip(hashes) {
             if lot.is_sealed() {
-                return refuse(E::RenderEscrow_LotSealed { lotHash: hash });
+                return refuse!(RenderEscrow_LotSealed, hash);
             }
             let (units, cost) = self.take(id, &job, lot, hash)?;
             job.units.extend(units.into_iter().map(|unit| (unit, Unit::Paid)));
@@ -162,12 +156,12 @@ impl Turn<'_> {
         let by = self.payer_side(order, hashes::approval(id, all), word)?;
         let mut job = match self.job(id) {
             Some(job) => job,
-            None => return refuse(E::RenderEscrow_LotUnknown { lotHash: hashes[0] }),
+            None => return refuse!(RenderEscrow_LotUnknown, hashes[0]),
         };
         let mut some = false;
         for (lot, lot_hash) in lots.iter().zip(hashes) {
             let Some(record) = job.lots.get_mut(&lot_hash) else {
-                return refuse(E::RenderEscrow_LotUnknown { lotHash: lot_hash });
+                return refuse!(RenderEscrow_LotUnknown, lot_hash);
             };
             let gone = record.rejected == units_of(lot.word, lot.mask);
             if record.stage != Stage::Committed || gone {
@@ -179,7 +173,7 @@ impl Turn<'_> {
             self.say(Event::Approved(Approved { job_id: id, by, lot_hash, job_seq }));
         }
         if !some {
-            return refuse(E::RenderEscrow_NothingToApprove { jobId: id, lotsHash: all });
+            return refuse!(RenderEscrow_NothingToApprove, id, all);
         }
         self.keep(id, job);
         Ok(())
@@ -196,17 +190,15 @@ impl Turn<'_> {
         let id = self.id_of(order);
         let hash = lot_hash(id, lot);
         let Some(mut job) = self.job(id).filter(|job| job.lots.contains_key(&hash)) else {
-            return refuse(E::RenderEscrow_LotUnknown { lotHash: hash });
+            return refuse!(RenderEscrow_LotUnknown, hash);
         };
         let record = job.lots.get_mut(&hash).unwrap();
         if record.stage != Stage::Committed {
-            let status = record.stage as u8;
-            return refuse(E::RenderEscrow_LotDecided { lotHash: hash, status });
+            return refuse!(RenderEscrow_LotDecided, hash, record.stage as u8);
         }
         let late = u64::from(self.deviates(Deviation::RejectionAtWindowEnd));
         if self.now >= record.window_end + late {
-            let (end, now_) = (number(record.window_end), number(self.now));
-            return refuse(E::RenderEscrow_WindowPassed { lotHash: hash, windowEnd: end, now_ });
+            return refuse!(RenderEscrow_WindowPassed, hash, n(record.window_end), n(self.now));
         }
         let act = hashes::rejection(id, hash, mask, reason);
         let by = self.payer_side(order, act, word)?;
@@ -214,8 +206,7 @@ impl Turn<'_> {
         let left = &all - &record.rejected;
         let gone = &named - &record.rejected;
         if gone.is_empty() || !named.is_subset(&all) {
-            let left = mask_of(&left);
-            return refuse(E::RenderEscrow_MaskRefused { lotHash: hash, mask, left });
+            return refuse!(RenderEscrow_MaskRefused, hash, mask, mask_of(&left));
         }
         record.rejected.extend(&gone);
         if !self.deviates(Deviation::RejectedUnitsStayTaken) {
@@ -239,27 +230,25 @@ impl Turn<'_> {
     /// The units of a live lot that were not rejected; there is at least one.
     fn left(&self, job: Option<&Job>, lot: &Lot, hash: B256) -> Result<BTreeSet<u64>, Refusal> {
         let Some(record) = job.and_then(|job| job.lots.get(&hash)) else {
-            return refuse(E::RenderEscrow_LotUnknown { lotHash: hash });
+            return refuse!(RenderEscrow_LotUnknown, hash);
         };
         match record.stage {
             Stage::Committed | Stage::Approved => (),
             Stage::Settled | Stage::Lapsed => {
-                let status = record.stage as u8;
-                return refuse(E::RenderEscrow_LotDecided { lotHash: hash, status });
+                return refuse!(RenderEscrow_LotDecided, hash, record.stage as u8);
             }
         }
         let left = &units_of(lot.word, lot.mask) - &record.rejected;
-        if left.is_empty() {
-            refuse(E::RenderEscrow_NothingLeft { lotHash: hash })
-        } else {
-            Ok(left)
-        }
+        if left.is_empty() { refuse!(RenderEscrow_NothingLeft, hash) } else { Ok(left) }
     }
 
     pub fn settle(&mut self, order: &Order, lots: &[Lot], keys: &[B256]) -> Result<(), Refusal> {
         if lots.len() != keys.len() {
-            let (lots, keys) = (U256::from(lots.len()), U256::from(keys.len()));
-            return refuse(E::RenderEscrow_KeyCountWrong { lots, keys });
+            return refuse!(
+                RenderEscrow_KeyCountWrong,
+                U256::from(lots.len()),
+                U256::from(keys.len())
+            );
         }
         self.must_count(lots.len())?;
         let id = self.id_of(order);
@@ -288,13 +277,11 @@ impl Turn<'_> {
         let record = job.lots.get_mut(&hash).unwrap(); // as `left` says
         let early = u64::from(self.deviates(Deviation::SettleOneSecondEarly));
         if record.stage == Stage::Committed && self.now + early < record.window_end {
-            let (from, now_) = (number(record.window_end), number(self.now));
-            return refuse(E::RenderEscrow_TooEarly { id: hash, from, now_ });
+            return refuse!(RenderEscrow_TooEarly, hash, n(record.window_end), n(self.now));
         }
         let opens = if lot.is_sealed() { keccak256(key) == lot.key_commit } else { key.is_zero() };
         if !opens {
-            let sealed = lot.key_commit;
-            return refuse(E::RenderEscrow_KeyRefused { lotHash: hash, key, keyCommit: sealed });
+            return refuse!(RenderEscrow_KeyRefused, hash, key, lot.key_commit);
         }
         record.stage = Stage::Settled;
         job.units.extend(left.iter().map(|unit| (*unit, Unit::Paid)));
@@ -325,15 +312,14 @@ impl Turn<'_> {
         let left = self.left(job.as_ref(), lot, hash)?;
         let mut job = job.unwrap(); // a lot is left of it
         if !lot.is_sealed() {
-            return refuse(E::RenderEscrow_LotNotSealed { lotHash: hash });
+            return refuse!(RenderEscrow_LotNotSealed, hash);
         }
         let record = job.lots.get_mut(&hash).unwrap(); // as `left` says
         let approved =
             record.approved_at.filter(|_| self.deviates(Deviation::ApprovalHastensLapse));
         let from = approved.unwrap_or(record.window_end) + order.claim_grace;
         if self.now + u64::from(self.deviates(Deviation::LapseOneSecondEarly)) < from {
-            let (from, now_) = (number(from), number(self.now));
-            return refuse(E::RenderEscrow_TooEarly { id: hash, from, now_ });
+            return refuse!(RenderEscrow_TooEarly, hash, n(from), n(self.now));
         }
         record.stage = Stage::Lapsed;
         job.units.retain(|unit, _| !left.contains(unit));

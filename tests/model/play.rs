@@ -97,7 +97,7 @@ impl Play {
     /// The next call. It is good as far as the model knows, or has one flaw.
     pub fn next(&mut self, model: &Escrow) -> Call {
         if let Some(from) = self.beginners.pop() {
-            return Call { from, at: self.now, act: Act::Allow { amount: MOST * 4 } };
+            return Call { from, at: self.now, act: Act::Allow(MOST * 4) };
         }
         self.forget(&model.state);
         let aimed = self.pass_time(&model.state);
@@ -118,7 +118,7 @@ impl Play {
 
     /// Keeps what a call that was taken left to go on with.
     pub fn learn(&mut self, call: &Call) {
-        let Act::Commit { order, lots, .. } = &call.act else { return };
+        let Act::Commit(order, lots, ..) = &call.act else { return };
         if let Some(deal) = self.deals.iter_mut().find(|deal| deal.order == *order) {
             deal.lots.extend_from_slice(lots);
         }
@@ -205,7 +205,7 @@ impl Play {
             Aim::Delegate(payer, agent) => Some(self.open_by_agent(payer, agent, state)),
             Aim::WorkDeadline(id) => deal(self, id).map(|deal| match choice {
                 0 => self.work_on(deal, state),
-                _ => Act::RequestClose { order: deal.order, word: Word::default() },
+                _ => Act::RequestClose(deal.order, Word::default()),
             }),
             Aim::End(id) => deal(self, id).map(|deal| match choice {
                 0 | 1 => self.work_on(deal, state),
@@ -218,7 +218,7 @@ impl Play {
             }),
             Aim::Lapse(id, at) => deal(self, id).map(|deal| match choice {
                 0 => self.settle_lots(&deal, &[at]),
-                _ => Act::Lapse { lot: deal.lots[at].clone(), order: deal.order },
+                _ => Act::Lapse(deal.order, deal.lots[at].clone()),
             }),
             Aim::PauseRest => self.pause(state),
             Aim::PauseEnd => match choice {
@@ -279,17 +279,17 @@ impl Play {
             callers.iter().filter(rich).copied().collect::<Vec<_>>().choose(&mut play.rng).copied()
         };
         let caller = match act {
-            Act::Withdraw { amount, .. } | Act::TopUp { amount, .. } => having(self, *amount),
-            Act::SetDelegate { .. } => self.actors.payers[..3].choose(&mut self.rng).copied(),
-            Act::RevokeDelegate { agent } => {
+            Act::Withdraw(amount, ..) | Act::TopUp(_, amount) => having(self, *amount),
+            Act::SetDelegate(..) => self.actors.payers[..3].choose(&mut self.rng).copied(),
+            Act::RevokeDelegate(agent) => {
                 let pairs: Vec<_> =
                     state.delegates.keys().filter(|(_, one)| one == agent).collect();
                 pairs.choose(&mut self.rng).map(|(payer, _)| *payer)
             }
-            Act::IssueCredit { .. } | Act::NameSettler { .. } => Some(self.actors.issuer),
-            Act::Pause { .. } | Act::Unpause => Some(self.actors.guardian),
-            Act::Open { order } if self.rng.random_bool(0.6) => Some(order.payer),
-            Act::Deposit { amount } | Act::DepositFor { amount, .. } if *amount > MOST / 2 => {
+            Act::IssueCredit(..) | Act::NameSettler(..) => Some(self.actors.issuer),
+            Act::Pause(..) | Act::Unpause => Some(self.actors.guardian),
+            Act::Open(order) if self.rng.random_bool(0.6) => Some(order.payer),
+            Act::Deposit(amount) | Act::DepositFor(_, amount) if *amount > MOST / 2 => {
                 Some(self.actors.whale)
             }
             _ => None,
@@ -300,8 +300,8 @@ impl Play {
     /// How many of an act's last words may be left out.
     fn silent(&mut self, act: &Act, state: &State) -> usize {
         match act {
-            Act::Commit { .. } => usize::from(self.rng.random_bool(0.7)),
-            Act::Close { order, .. } => {
+            Act::Commit(..) => usize::from(self.rng.random_bool(0.7)),
+            Act::Close(order, ..) => {
                 let job = self.deals.iter().find(|deal| deal.order == *order);
                 let job = job.and_then(|deal| state.jobs.get(&deal.id));
                 let near = job.is_some_and(|job| job.end() <= self.now + 1);
@@ -325,7 +325,7 @@ impl Play {
     /// Mostly plenty; now and then so little that the next pull meets its end.
     fn allow(&mut self, _: &State) -> Option<Act> {
         let amount = if self.rng.random_bool(0.8) { MOST * 4 } else { self.some(20_000) };
-        Some(Act::Allow { amount })
+        Some(Act::Allow(amount))
     }
 
     /// Of small amounts; now and then as much as the escrow can hold, or one more.
@@ -339,12 +339,12 @@ impl Play {
 
     fn deposit(&mut self, state: &State) -> Option<Act> {
         let amount = self.deposit_amount(state);
-        Some(Act::Deposit { amount })
+        Some(Act::Deposit(amount))
     }
 
     fn deposit_for(&mut self, _: &State) -> Option<Act> {
         let (account, amount) = (self.anyone(), self.some(20_000));
-        Some(Act::DepositFor { account, amount })
+        Some(Act::DepositFor(account, amount))
     }
 
     fn hold_in_escrow(&mut self, _: &State) -> Option<Act> {
@@ -353,24 +353,24 @@ impl Play {
             true => format!("{account}"),
             false => format!("{account:?}"),
         };
-        Some(Act::HoldInEscrow { text, amount })
+        Some(Act::HoldInEscrow(text, amount))
     }
 
     fn fund_job(&mut self, _: &State) -> Option<Act> {
         let (account, amount) = (self.anyone(), self.some(20_000));
-        Some(Act::FundJob { text: format!("{account}"), amount })
+        Some(Act::FundJob(format!("{account}"), amount))
     }
 
     fn withdraw(&mut self, state: &State) -> Option<Act> {
         let whale = state.account(self.actors.whale).free;
         if whale > MOST / 2 {
-            return Some(Act::Withdraw { amount: whale, to: self.actors.whale });
+            return Some(Act::Withdraw(whale, self.actors.whale));
         }
         let owner = self.anyone();
         let free = state.account(owner).free;
         let amount = if self.rng.random_bool(0.3) { free } else { self.some(free / 4) };
         let to = self.anyone();
-        (amount > 0).then_some(Act::Withdraw { amount, to })
+        (amount > 0).then_some(Act::Withdraw(amount, to))
     }
 
     fn set_delegate(&mut self, _: &State) -> Option<Act> {
@@ -378,16 +378,16 @@ impl Play {
         let settler = *self.actors.settlers.choose(&mut self.rng).unwrap();
         let (allowance, most) = (self.some(6_000), self.some(3_000));
         let expiry = self.now + self.rng.random_range(1..4 * 3_600);
-        Some(Act::SetDelegate { agent, settler, allowance, most, expiry })
+        Some(Act::SetDelegate(agent, settler, allowance, most, expiry))
     }
 
     fn revoke_delegate(&mut self, _: &State) -> Option<Act> {
-        Some(Act::RevokeDelegate { agent: *self.actors.agents.choose(&mut self.rng).unwrap() })
+        Some(Act::RevokeDelegate(*self.actors.agents.choose(&mut self.rng).unwrap()))
     }
 
     fn issue_credit(&mut self, _: &State) -> Option<Act> {
         let to = *self.actors.payers.choose(&mut self.rng).unwrap();
-        Some(Act::IssueCredit { to, amount: self.some(4_000) })
+        Some(Act::IssueCredit(to, self.some(4_000)))
     }
 
     fn name_settler(&mut self, state: &State) -> Option<Act> {
@@ -395,7 +395,7 @@ impl Play {
             true => *self.actors.settlers.choose(&mut self.rng).unwrap(),
             false => Address::ZERO,
         };
-        Some(Act::NameSettler { settler })
+        Some(Act::NameSettler(settler))
     }
 
     fn pause(&mut self, state: &State) -> Option<Act> {
@@ -409,6 +409,6 @@ impl Play {
             2 => self.now + 1,
             _ => self.now + self.rng.random_range(60..1_800),
         };
-        Some(Act::Pause { until })
+        Some(Act::Pause(until))
     }
 }

@@ -123,24 +123,24 @@ fn consents(domain: B256, act: &Act) -> Vec<Consent> {
     let settler = |hash: B256| (order.settler, Address::ZERO, digest(domain, hash));
     let payer_side = |hash: B256| (order.payer, order.approver, digest(domain, hash));
     match act {
-        Act::OpenFor { signer, .. } => vec![(*signer, Address::ZERO, id)],
-        Act::Release { lots, .. } | Act::Commit { lots, .. } => {
+        Act::OpenFor(_, signer, ..) => vec![(*signer, Address::ZERO, id)],
+        Act::Release(_, lots, ..) | Act::Commit(_, lots, ..) => {
             let all = hashes::lots_hash(id, lots);
             vec![settler(hashes::acceptance(id, all)), payer_side(hashes::approval(id, all))]
         }
-        Act::Approve { lots, .. } => {
+        Act::Approve(_, lots, ..) => {
             vec![payer_side(hashes::approval(id, hashes::lots_hash(id, lots)))]
         }
-        Act::Reject { lot, mask, reason, .. } => {
+        Act::Reject(_, lot, mask, reason, ..) => {
             let lot = hashes::lot_hash(id, lot);
             vec![payer_side(hashes::rejection(id, lot, *mask, *reason))]
         }
-        Act::Redeem { total, payouts, .. } => vec![
+        Act::Redeem(_, total, _, payouts, ..) => vec![
             payer_side(hashes::voucher(id, *total)),
             settler(hashes::redemption(id, *total, payouts)),
         ],
-        Act::RequestClose { .. } => vec![payer_side(hashes::close_request(id))],
-        Act::Close { .. } => vec![payer_side(hashes::close(id)), settler(hashes::close(id))],
+        Act::RequestClose(..) => vec![payer_side(hashes::close_request(id))],
+        Act::Close(..) => vec![payer_side(hashes::close(id)), settler(hashes::close(id))],
         _ => Vec::new(),
     }
 }
@@ -148,13 +148,13 @@ fn consents(domain: B256, act: &Act) -> Vec<Consent> {
 /// The places for those words.
 fn words_of(act: &mut Act) -> Vec<&mut Word> {
     match act {
-        Act::OpenFor { word, .. } | Act::Reject { word, .. } => vec![word],
-        Act::RequestClose { word, .. } | Act::Approve { approval: word, .. } => vec![word],
-        Act::Release { acceptance, approval, .. } | Act::Commit { acceptance, approval, .. } => {
+        Act::OpenFor(_, _, word) | Act::Reject(_, _, _, _, word) => vec![word],
+        Act::RequestClose(_, word) | Act::Approve(_, _, word) => vec![word],
+        Act::Release(_, _, acceptance, approval) | Act::Commit(_, _, acceptance, approval) => {
             vec![acceptance, approval]
         }
-        Act::Redeem { voucher, consent, .. } => vec![voucher, consent],
-        Act::Close { payer_side, settler_side, .. } => vec![payer_side, settler_side],
+        Act::Redeem(_, _, voucher, _, consent) => vec![voucher, consent],
+        Act::Close(_, payer_side, settler_side) => vec![payer_side, settler_side],
         _ => Vec::new(),
     }
 }

@@ -129,7 +129,7 @@ impl Play {
         if self.rng.random_bool(0.15) {
             return None;
         }
-        Some(Act::Open { order: deal.order })
+        Some(Act::Open(deal.order))
     }
 
     pub fn open_for(&mut self, state: &State) -> Option<Act> {
@@ -142,14 +142,14 @@ impl Play {
         }
         let deal = self.unopened(state)?;
         let signer = deal.order.payer;
-        Some(Act::OpenFor { order: deal.order, signer, word: Word::default() })
+        Some(Act::OpenFor(deal.order, signer, Word::default()))
     }
 
     pub fn open_deal(&mut self, deal: Deal, _: &State) -> Act {
-        let (order, word) = (deal.order, Word::default());
+        let (payer, order, word) = (deal.order.payer, deal.order, Word::default());
         match self.rng.random_bool(0.5) {
-            true => Act::Open { order },
-            false => Act::OpenFor { signer: order.payer, order, word },
+            true => Act::Open(order),
+            false => Act::OpenFor(order, payer, word),
         }
     }
 
@@ -168,7 +168,7 @@ impl Play {
         let mut order = self.new_order(payer, settler, cap.max(1));
         order.refund_to = payer;
         let deal = self.deal(order);
-        Act::OpenFor { order: deal.order, signer: agent, word: Word::default() }
+        Act::OpenFor(deal.order, agent, Word::default())
     }
 
     // ---- which job ----
@@ -185,7 +185,7 @@ impl Play {
     pub fn top_up(&mut self, state: &State) -> Option<Act> {
         let deal = self.pick(state, |_, job| !job.closed)?;
         let amount = self.some(500);
-        Some(Act::TopUp { job: deal.id, amount })
+        Some(Act::TopUp(deal.id, amount))
     }
 
     // ---- lots ----
@@ -340,18 +340,18 @@ impl Play {
             let due = lot.is_sealed() && one.window_end + order.claim_grace <= now;
             live(one) && (due || any)
         })?;
-        Some(Act::Lapse { order: deal.order, lot: deal.lots[at[0]].clone() })
+        Some(Act::Lapse(deal.order, deal.lots[at[0]].clone()))
     }
 
     pub fn approve_lots(&mut self, deal: &Deal, at: &[usize]) -> Act {
         let lots = at.iter().map(|at| deal.lots[*at].clone()).collect();
-        Act::Approve { order: deal.order.clone(), lots, approval: Word::default() }
+        Act::Approve(deal.order.clone(), lots, Word::default())
     }
 
     pub fn settle_lots(&mut self, deal: &Deal, at: &[usize]) -> Act {
         let lots: Vec<Lot> = at.iter().map(|at| deal.lots[*at].clone()).collect();
         let keys = lots.iter().map(key_of).collect();
-        Act::Settle { order: deal.order.clone(), lots, keys }
+        Act::Settle(deal.order.clone(), lots, keys)
     }
 
     /// All that is left of the lot, or some of it.
@@ -366,7 +366,7 @@ impl Play {
         let mask = mask_of(&some.into_iter().collect());
         let reason = keccak256(self.serial.to_be_bytes());
         let order = deal.order.clone();
-        Act::Reject { order, lot, mask, reason, word: Word::default() }
+        Act::Reject(order, lot, mask, reason, Word::default())
     }
 
     // ---- calls ----
@@ -390,7 +390,7 @@ impl Play {
             rest -= part;
         }
         let (voucher, consent) = Default::default();
-        Act::Redeem { order: deal.order, total: job.released + due, voucher, payouts, consent }
+        Act::Redeem(deal.order, job.released + due, voucher, payouts, consent)
     }
 
     // ---- ending ----
@@ -400,7 +400,7 @@ impl Play {
         let deal = self.pick(state, |deal, job| {
             !job.closed && job.close_requested.is_none() && deal.order.work_deadline > now
         })?;
-        Some(Act::RequestClose { order: deal.order, word: Word::default() })
+        Some(Act::RequestClose(deal.order, Word::default()))
     }
 
     /// Mostly from the end on, so that jobs live long enough to be worked on.
@@ -412,7 +412,7 @@ impl Play {
 
     pub fn close_deal(&mut self, deal: Deal) -> Act {
         let (payer_side, settler_side) = Default::default();
-        Act::Close { order: deal.order, payer_side, settler_side }
+        Act::Close(deal.order, payer_side, settler_side)
     }
 }
 
@@ -422,12 +422,12 @@ fn is_empty(lot: &Lot, record: &LotRecord) -> bool {
 
 fn release(order: Order, lots: Vec<Lot>) -> Act {
     let (acceptance, approval) = Default::default();
-    Act::Release { order, lots, acceptance, approval }
+    Act::Release(order, lots, acceptance, approval)
 }
 
 fn commit(order: Order, lots: Vec<Lot>) -> Act {
     let (acceptance, approval) = Default::default();
-    Act::Commit { order, lots, acceptance, approval }
+    Act::Commit(order, lots, acceptance, approval)
 }
 
 /// Any other mask: for flaws.
