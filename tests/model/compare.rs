@@ -16,7 +16,8 @@ use super::lots::{mask_of, units_of};
 /// What contract and model say differently.
 pub type Difference = String;
 
-/// Plays the call on both; the operation's name and the outcome on which they agree, or the first difference.
+/// Plays the call on both; the operation's name and the outcome on which they agree, or the first
+/// difference.
 pub fn step(
     contract: &mut Contract,
     model: &mut Escrow,
