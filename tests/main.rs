@@ -12,6 +12,8 @@ mod stories {
     mod credit;
     mod delegates;
     mod demo;
+    mod deploy;
+    mod doors;
     mod edge;
     mod faults;
     mod funding;

@@ -12,6 +12,7 @@ use alloy::sol_types::SolEvent;
 use contracts::{Amount, JobId, Order, RenderEscrow};
 use serde::Serialize;
 
+use crate::config::Settings;
 use crate::exit::{Exit, Failure, Outcome, chain, contract};
 
 /// One answer of the chain node.
@@ -30,6 +31,7 @@ alloy::sol! {
         function balanceOf(address owner) external view returns (uint256);
         function allowance(address owner, address spender) external view returns (uint256);
         function approve(address spender, uint256 amount) external returns (bool);
+        function transfer(address to, uint256 amount) external returns (bool);
         function paused() external view returns (bool);
     }
 }
@@ -79,6 +81,20 @@ pub async fn chain_id(provider: &DynProvider) -> Outcome<u64> {
 }
 
 impl Chain {
+    /// The escrow of the settings, on the chain that their deployment file names, if there is one.
+    pub async fn of(settings: &Settings, key: Option<PrivateKeySigner>) -> Outcome<Chain> {
+        let rpc_url = &settings.chain.rpc_url;
+        if let Some(wanted) = settings.chain.chain_id {
+            let found = chain_id(&provider(rpc_url, None)?).await?;
+            if found != wanted {
+                let message = format!("{rpc_url} is of chain {found}; the deployment, of {wanted}");
+                let hint = "check --deployment and --rpc-url (RNDR__CHAIN__RPC_URL)";
+                return Err(Failure::new(Exit::Mismatch, message, hint));
+            }
+        }
+        Chain::connect(rpc_url, settings.escrow()?, key).await
+    }
+
     pub async fn connect(
         rpc_url: &str,
         escrow: Address,

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use alloy::primitives::Address;
 use clap::Args;
 use config::{Config, Environment, File, FileFormat};
+use contracts::deploy::DeploymentFile;
 use contracts::text::checksummed_option;
 use serde::Deserialize;
 
+use crate::deploy;
 use crate::exit::{Failure, Outcome};
 
 /// Every key with its default; keys without one are left out and optional.
@@ -47,6 +49,9 @@ pub struct Flags {
     /// Chain node, http(s) address
     #[arg(long, global = true, value_name = "URL")]
     pub rpc_url: Option<String>,
+    /// File of `rndr deploy --out`: which escrow, since which block, with what beside it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub deployment: Option<PathBuf>,
     /// The escrow's address
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub escrow: Option<String>,
@@ -82,12 +87,19 @@ pub struct Chain {
     pub rpc_url: String,
     /// Wakes the indexer at each block; reading goes over `rpc_url`.
     pub ws_url: Option<String>,
+    /// Gives the four that follow, where they are not set: a file that the user trusts.
+    pub deployment: Option<PathBuf>,
+    /// The file's, when something of it is used.
+    #[serde(skip)]
+    pub chain_id: Option<u64>,
     #[serde(default, with = "checksummed_option")]
     pub escrow: Option<Address>,
     /// The escrow's node registry; bonds are neither indexed nor reached without it.
     #[serde(default, with = "checksummed_option")]
     pub registry: Option<Address>,
     pub deploy_block: Option<u64>,
+    #[serde(default, with = "checksummed_option")]
+    pub funding: Option<Address>,
     pub poll_ms: u64,
 }
 
@@ -165,6 +177,7 @@ impl Settings {
         let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let flag_values = [
             ("chain.rpc_url", flags.rpc_url.clone()),
+            ("chain.deployment", text(&flags.deployment)),
             ("chain.escrow", flags.escrow.clone()),
             ("client.api", flags.api.clone()),
             ("wallet.keystore", text(&flags.keystore)),
@@ -179,15 +192,35 @@ impl Settings {
         for (key, value) in flag_values {
             builder = builder.set_override_option(key, value).map_err(refused)?;
         }
-        builder.build().and_then(Config::try_deserialize).map_err(refused)
+        let settings = builder.build().and_then(Config::try_deserialize);
+        let mut settings: Settings = settings.map_err(refused)?;
+        if let Some(path) = settings.chain.deployment.clone() {
+            settings.chain.complete(&deploy::read(&path)?);
+        }
+        Ok(settings)
     }
 
     /// The escrow that everything is about; never taken from a server's word.
     pub fn escrow(&self) -> Outcome<Address> {
         self.chain.escrow.ok_or_else(|| {
-            let hint = "name it with --escrow or RNDR__CHAIN__ESCROW, from a source you trust";
+            let hint = "name it with --deployment FILE, --escrow or RNDR__CHAIN__ESCROW, from a \
+                        source you trust";
             Failure::usage("no escrow is named", hint)
         })
+    }
+}
+
+impl Chain {
+    /// Keys that are set stand above the file; an escrow that is not the file's leaves it unused.
+    fn complete(&mut self, file: &DeploymentFile) {
+        if self.escrow.is_some_and(|escrow| escrow != file.escrow.address) {
+            return;
+        }
+        self.chain_id = Some(file.chain_id);
+        self.escrow = Some(file.escrow.address);
+        self.deploy_block = self.deploy_block.or(Some(file.escrow.block));
+        self.funding = self.funding.or(Some(file.funding.address));
+        self.registry = self.registry.or(Some(file.registry.address));
     }
 }
 
@@ -207,6 +240,7 @@ fn refused(error: config::ConfigError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloy::primitives::B256;
     use std::collections::HashMap;
     use std::io::Write;
 
@@ -242,6 +276,40 @@ mod tests {
         flags.rpc_url = Some("http://flag".into());
         let settings = Settings::layered(&flags, environment(&variables)).unwrap();
         assert_eq!(settings.chain.rpc_url, "http://flag");
+    }
+
+    #[test]
+    fn a_deployment_file_fills_in_what_is_not_set_and_nothing_about_another_escrow() {
+        let [known, other] = [1, 2].map(Address::repeat_byte);
+        let place = |address: Address| {
+            serde_json::json!({
+                "address": address, "block": 7, "tx": null, "constructor_arguments": "0x",
+                "init_code_hash": B256::ZERO, "code_hash": B256::ZERO,
+            })
+        };
+        let [funding, registry] = [3, 4].map(Address::repeat_byte);
+        let text = serde_json::json!({
+            "chain_id": 1, "proxy": known, "salt": B256::ZERO, "token": known, "issuer": known,
+            "guardian": known, "permit2": null, "escrow": place(known),
+            "funding": place(funding), "registry": place(registry),
+        });
+        let file = file(&text.to_string());
+        let flags = Flags { deployment: Some(file.path().into()), ..Flags::default() };
+        let chain = |pairs| Settings::layered(&flags, environment(pairs)).unwrap().chain;
+        let found = chain(&[]);
+        assert_eq!((found.escrow, found.deploy_block), (Some(known), Some(7)));
+        assert_eq!((found.funding, found.registry), (Some(funding), Some(registry)));
+        let other_text = other.to_string();
+        let set = [("RNDR__CHAIN__DEPLOY_BLOCK", "9"), ("RNDR__CHAIN__FUNDING", &other_text)];
+        let found = chain(&set);
+        assert_eq!((found.escrow, found.deploy_block), (Some(known), Some(9)));
+        assert_eq!((found.funding, found.registry), (Some(other), Some(registry)));
+        let found = chain(&[("RNDR__CHAIN__ESCROW", &other_text)]);
+        assert_eq!((found.escrow, found.deploy_block), (Some(other), None));
+        assert_eq!((found.funding, found.registry), (None, None));
+        let missing = Flags { deployment: Some("nowhere.json".into()), ..Flags::default() };
+        let failure = Settings::layered(&missing, environment(&[])).unwrap_err();
+        assert!(failure.message.contains("nowhere.json"), "{failure:?}");
     }
 
     #[test]

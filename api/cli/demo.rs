@@ -1,4 +1,5 @@
 //! `rndr demo`: chain, contracts, services, a shipped scene, a paid job, checked to the last wei.
+mod doors;
 mod report;
 mod sheet;
 mod stage;
@@ -16,7 +17,7 @@ use store::Store;
 
 use crate::asked::{Asked, FormatName, PresetName, TierName};
 use crate::chain::{Chain, Mined};
-use crate::config::{Flags, Settings};
+use crate::config::{self, Flags, Settings};
 use crate::exit::{Exit, Failure, Outcome, local, stopped};
 use crate::job::{Submit, ask_quote, quote_text, submit_quote};
 use crate::remote::Remote;
@@ -24,6 +25,7 @@ use crate::serve::stop_signal;
 use crate::talk::Talk;
 use crate::watch::{JobView, Look, Ticker};
 use crate::{audit, download, review, wallet};
+use doors::{PaidByDelegate, PaidByTransfer};
 use report::{Report, Sent};
 use stage::{Cast, Stage};
 
@@ -95,8 +97,9 @@ async fn play(command: &Demo, talk: &Talk) -> Outcome {
     let pictures: Vec<PathBuf> = saved.into_iter().map(|file| file.path).collect();
     let contact_sheet = folder.join("contact-sheet.png");
     sheet::write(&pictures, &contact_sheet)?;
+    let doors = play.other_doors().await?;
     play.withdraw_rest().await?;
-    let report = play.report(job_id, pictures, contact_sheet).await?;
+    let report = play.report(job_id, doors, pictures, contact_sheet).await?;
     talk.data(&report, || report.text());
     if command.keep {
         keep(&mut play).await?;
@@ -116,12 +119,13 @@ async fn open<'a>(
     let mut stage = Stage::open(folder, anvil).await?;
     line(&format!("a local chain runs at {}", stage.rpc_url));
     let contracts = stage.deploy(&cast).await?;
-    let (token, escrow) = (contracts.token.address, contracts.escrow.address);
+    let (token, escrow) = (contracts.token.address, contracts.deployed.escrow.address);
     line(&format!("legacy RNDR double at {token}, escrow at {escrow}"));
-    stage.start_services(&cast, &contracts).await?;
+    stage.start_services(&cast).await?;
     line(&format!("indexer, settler, API and two nodes run; the API is {}", stage.api_url));
     let flags = Flags {
         rpc_url: Some(stage.rpc_url.clone()),
+        deployment: Some(stage.deployment()),
         escrow: Some(escrow.to_string()),
         api: Some(stage.api_url.clone()),
         store: Some(stage.store_url()),
@@ -129,14 +133,20 @@ async fn open<'a>(
     };
     let mut settings = Settings::load(&flags)?;
     settings.store.objects = stage.objects();
-    settings.chain.deploy_block = Some(contracts.escrow.block);
-    let key = Some(cast.creator.key.clone());
-    let chain = Chain::connect(&stage.rpc_url, escrow, key).await?;
+    // What a person has set for other contracts is not the demo's.
+    settings.chain = config::Chain {
+        deploy_block: Some(contracts.deployed.escrow.block),
+        funding: Some(contracts.deployed.funding.address),
+        registry: Some(contracts.deployed.registry.address),
+        ..settings.chain
+    };
+    let chain = Chain::of(&settings, Some(cast.creator.key.clone())).await?;
     let remote = Remote::new(&stage.api_url)?;
-    let sent = vec![
-        Sent::new("operator", "deploy the token", contracts.token.tx),
-        Sent::new("operator", "deploy the escrow", contracts.escrow.tx),
-    ];
+    let mut sent = vec![Sent::new("operator", "deploy the token", contracts.token.tx)];
+    for (name, placed) in contracts.deployed.placed() {
+        let doing = format!("deploy the {name}");
+        sent.extend(placed.tx.map(|tx| Sent::new("operator", &doing, tx)));
+    }
     Ok(Play { stage, cast, chain, remote, settings, talk, began, sent })
 }
 
@@ -173,10 +183,7 @@ impl Play<'_> {
         self.talk.say(&quote_text(&quote.known));
         let key = &self.cast.creator.key;
         let job = submit_quote(&self.remote, &self.chain, key, &quote, &command).await?;
-        let job_id = job["job_id"].as_str().and_then(|text| text.parse().ok());
-        let job_id = job_id.ok_or_else(|| {
-            Failure::new(Exit::Failed, "the job has no id", "see the log of the API")
-        })?;
+        let job_id = id_in(&job)?;
         self.say(&format!("signed the order of job {job_id}; the settler relays it"));
         Ok(job_id)
     }
@@ -237,12 +244,15 @@ impl Play<'_> {
     async fn report(
         &mut self,
         job_id: JobId,
+        doors: (PaidByTransfer, PaidByDelegate),
         finals: Vec<PathBuf>,
         contact_sheet: PathBuf,
     ) -> Outcome<Report> {
         self.caught_up().await?;
-        let job: Value = self.remote.get(&format!("/v1/jobs/{job_id}")).await?;
-        self.sent.extend(report::relayed(&job));
+        for job_id in [job_id, doors.0.job_id, doors.1.job_id] {
+            let job: Value = self.remote.get(&format!("/v1/jobs/{job_id}")).await?;
+            self.sent.extend(report::relayed(&job));
+        }
         report::fill_gas(&self.chain.provider, &mut self.sent).await?;
         let against = self.store().await?;
         let audited = audit::run(&self.settings, Some(against)).await?;
@@ -256,7 +266,7 @@ impl Play<'_> {
             return Err(Failure::new(Exit::Mismatch, message, "every wei must be accounted for"));
         }
         self.say("the audit replayed every log: no difference, and the sheet sums to zero");
-        Ok(Report::new(self, job_id, audited, finals, contact_sheet))
+        Ok(Report::new(self, job_id, doors, audited, finals, contact_sheet))
     }
 
     async fn store(&self) -> Outcome<Store> {
@@ -268,11 +278,19 @@ impl Play<'_> {
     async fn caught_up(&self) -> Outcome {
         let last = self.sent.last().map(|sent| sent.tx_hash);
         let mined = report::block_of(&self.chain.provider, last).await?;
-        let creator = self.cast.creator.address();
-        let path = format!("/v1/accounts/{creator}?min_block={mined}");
-        let _: Value = self.remote.get(&path).await?;
+        let _: Value = self.remote.get(&self.account_at(mined)).await?;
         Ok(())
     }
+
+    /// The creator's account, answered once the index has this block.
+    fn account_at(&self, block: u64) -> String {
+        format!("/v1/accounts/{}?min_block={block}", self.cast.creator.address())
+    }
+}
+
+fn id_in(job: &Value) -> Outcome<JobId> {
+    let job_id = job["job_id"].as_str().and_then(|text| text.parse().ok());
+    job_id.ok_or_else(|| Failure::new(Exit::Failed, "the job has no id", "see the log of the API"))
 }
 
 fn submit(scene: &Path) -> Submit {
@@ -297,6 +315,8 @@ fn submit(scene: &Path) -> Submit {
         review_seconds: Some(REVIEW_SECONDS),
         approver: None,
         refund_to: None,
+        payer: None,
+        vault: None,
     }
 }
 
@@ -305,11 +325,11 @@ async fn keep(play: &mut Play<'_>) -> Outcome {
     let stage = &play.stage;
     play.talk.say(&format!(
         "still running, until Ctrl-C:\n  API    {api}/docs\n  nodes' door {door}\n  chain  {rpc}\n\
-         try: rndr account --rpc-url {rpc} --escrow {escrow} {creator}",
+         try: rndr account --rpc-url {rpc} --deployment {deployment} {creator}",
         api = stage.api_url,
         door = stage.door_url,
         rpc = stage.rpc_url,
-        escrow = play.chain.escrow.address(),
+        deployment = stage.deployment().display(),
         creator = play.cast.creator.address(),
     ));
     // Until Ctrl-C, or until a child ends.

@@ -50,8 +50,7 @@ pub async fn download(command: Download, settings: &Settings, talk: &Talk) -> Ou
     let saved = if only_previews {
         previews(&remote, job_id, &frames, &out).await?
     } else {
-        let rpc_url = &settings.chain.rpc_url;
-        let chain = Chain::connect(rpc_url, settings.escrow()?, None).await?;
+        let chain = Chain::of(settings, None).await?;
         finals(&remote, &chain, job_id, &frames, &out).await?
     };
     talk.data(&saved, || {

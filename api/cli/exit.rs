@@ -129,7 +129,9 @@ pub fn contract(doing: &str, error: &ContractError) -> Failure {
 fn reverted(doing: &str, data: &[u8]) -> Failure {
     let reason = explain_revert(data);
     let exit = match reason.code.as_str() {
-        "free_too_low" | "pull_failed" | "funds_too_low" => Exit::InsufficientFunds,
+        "free_too_low" | "pull_failed" | "funds_too_low" | "vault_too_low" => {
+            Exit::InsufficientFunds
+        }
         _ => Exit::Rejected,
     };
     Failure::new(exit, format!("the chain refuses to {doing}: {}", reason.detail), reason.hint)

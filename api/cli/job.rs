@@ -1,5 +1,5 @@
 //! Jobs through the API: quote and submit.
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use alloy::primitives::{Address, B256, keccak256};
@@ -14,9 +14,12 @@ use serde_json::{Value, json};
 use crate::asked::{Asked, SceneSource, Terms, check_prepared, expand};
 use crate::chain::Chain;
 use crate::config::Settings;
-use crate::exit::{Exit, Failure, Outcome, local};
+use crate::delegate::check_bounds;
+use crate::exit::{Exit, Failure, Outcome, contract, local};
+use crate::order;
 use crate::remote::Remote;
 use crate::talk::{Talk, table};
+use crate::vault::{VaultView, funding};
 use crate::wallet::{address, chain, open};
 
 #[derive(Args, Debug)]
@@ -29,12 +32,18 @@ pub struct Submit {
     /// Seconds each lot can be reviewed, 600 to 1209600; the server's usual ones when left out
     #[arg(long, value_name = "SECONDS")]
     pub review_seconds: Option<u64>,
-    /// Who may review beside the wallet
+    /// Who may review beside the payer; the wallet when it is a delegate's
     #[arg(long, value_name = "ADDRESS")]
     pub approver: Option<String>,
-    /// Who gets back what is not used; the wallet when left out
+    /// Who gets back what is not used; the payer when left out
     #[arg(long, value_name = "ADDRESS")]
     pub refund_to: Option<String>,
+    /// On whose account, when the wallet is a delegate's; of a vault's job, whose job it is
+    #[arg(long, value_name = "ADDRESS")]
+    pub payer: Option<String>,
+    /// Sign nothing: write the order to a file, and show where a plain transfer pays for it
+    #[arg(long, value_name = "FILE")]
+    pub vault: Option<PathBuf>,
 }
 
 /// An amount as the API writes it.
@@ -109,8 +118,7 @@ pub async fn quote(asked: Asked, settings: &Settings, talk: &Talk) -> Outcome {
 
 /// RNDR's 18, unless a chain is at hand to say otherwise.
 async fn decimals(settings: &Settings) -> u8 {
-    let Ok(escrow) = settings.escrow() else { return 18 };
-    Chain::connect(&settings.chain.rpc_url, escrow, None).await.map_or(18, |chain| chain.decimals)
+    Chain::of(settings, None).await.map_or(18, |chain| chain.decimals)
 }
 
 pub fn quote_text(quote: &QuoteView) -> String {
@@ -213,10 +221,25 @@ fn check_quote(quote: &QuoteView, spec: &ExpandedSpec, max_spend: Option<Amount>
 }
 
 pub async fn submit(command: Submit, settings: &Settings, talk: &Talk) -> Outcome {
+    let remote = Remote::new(&settings.client.api)?;
+    let payer = command.payer.as_deref().map(address).transpose()?;
+    if let Some(file) = &command.vault {
+        let payer = match payer {
+            Some(payer) => payer,
+            None => open(settings).await?.address(),
+        };
+        let chain = Chain::of(settings, None).await?;
+        let quote = ask_quote(&remote, &command.asked, chain.decimals, Some(payer)).await?;
+        let funding = *funding(&chain, settings).await?.address();
+        let order = order_vault(&remote, &chain, payer, &quote, &command).await?;
+        order::write(file, &order)?;
+        VaultView::read(&chain, funding, &order, None).await?.tell(&chain, talk);
+        return Ok(());
+    }
     let key = open(settings).await?;
     let chain = chain(settings).await?;
-    let remote = Remote::new(&settings.client.api)?;
-    let quote = ask_quote(&remote, &command.asked, chain.decimals, Some(key.address())).await?;
+    let payer = payer.unwrap_or(key.address());
+    let quote = ask_quote(&remote, &command.asked, chain.decimals, Some(payer)).await?;
     if !talk.json {
         talk.say(&quote_text(&quote.known));
     }
@@ -228,18 +251,15 @@ pub async fn submit(command: Submit, settings: &Settings, talk: &Talk) -> Outcom
     Ok(())
 }
 
-/// Has the order prepared, compares every term with what was asked, checks the money, signs, and
-/// hands it in. Answers the job as the API shows it.
-pub async fn submit_quote(
+/// Has the order prepared, and compares every term with what was asked.
+async fn prepare(
     remote: &Remote,
     chain: &Chain,
-    key: &PrivateKeySigner,
+    (payer, approver): (Address, Option<Address>),
     quote: &Quote,
     command: &Submit,
-) -> Outcome<Value> {
-    let account = |text: &Option<String>| text.as_deref().map(address).transpose();
-    let (refund_to, approver) = (account(&command.refund_to)?, account(&command.approver)?);
-    let payer = key.address();
+) -> Outcome<(JobId, Order)> {
+    let refund_to = command.refund_to.as_deref().map(address).transpose()?;
     let body = json!({
         "quote_hash": quote.known.quote_hash,
         "payer": payer,
@@ -265,33 +285,83 @@ pub async fn submit_quote(
         now: unix_now(),
     };
     let job_id = check_prepared(&prepared.order, prepared.job_id, &terms)?;
-    check_free(chain, payer, terms.cap).await?;
+    Ok((job_id, prepared.order))
+}
+
+/// Has the order prepared and checked, and says that somebody opens it on chain. Signs nothing:
+/// whoever pays its vault consents by that.
+pub async fn order_vault(
+    remote: &Remote,
+    chain: &Chain,
+    payer: Address,
+    quote: &Quote,
+    command: &Submit,
+) -> Outcome<Order> {
+    let approver = command.approver.as_deref().map(address).transpose()?;
+    let (_, order) = prepare(remote, chain, (payer, approver), quote, command).await?;
+    let body = json!({
+        "order": order, "opened": true, "name": command.name, "domain": domain_json(chain),
+    });
+    let _: Value = remote.post("/v1/jobs", &body).await?;
+    Ok(order)
+}
+
+fn domain_json(chain: &Chain) -> Value {
+    json!({
+        "name": "RenderEscrow",
+        "version": "1",
+        "chainId": chain.chain_id,
+        "verifyingContract": chain.escrow.address(),
+    })
+}
+
+/// Has the order prepared, compares every term with what was asked, checks the money, signs, and
+/// hands it in, as the payer or as its delegate. Answers the job as the API shows it.
+pub async fn submit_quote(
+    remote: &Remote,
+    chain: &Chain,
+    key: &PrivateKeySigner,
+    quote: &Quote,
+    command: &Submit,
+) -> Outcome<Value> {
+    let account = |text: &Option<String>| text.as_deref().map(address).transpose();
+    let (agent, payer) = (key.address(), account(&command.payer)?.unwrap_or(key.address()));
+    let delegate = (agent != payer).then_some(agent);
+    // A delegate that names nobody else reviews its own jobs.
+    let approver = account(&command.approver)?.or(delegate);
+    let (job_id, order) = prepare(remote, chain, (payer, approver), quote, command).await?;
+    if let Some(agent) = delegate {
+        check_bounds(chain, &order, agent).await?;
+    }
+    check_money(chain, &order).await?;
     let signature = key.sign_hash_sync(&job_id).map_err(|error| {
         Failure::new(Exit::Failed, format!("signing failed: {error}"), "check the keystore")
     })?;
     let body = json!({
-        "order": prepared.order,
+        "order": order,
         "signature": alloy::primitives::Bytes::from(signature.as_bytes()),
+        "delegate": delegate,
         "name": command.name,
-        "domain": {
-            "name": "RenderEscrow",
-            "version": "1",
-            "chainId": chain.chain_id,
-            "verifyingContract": chain.escrow.address(),
-        },
+        "domain": domain_json(chain),
     });
     remote.post("/v1/jobs", &body).await
 }
 
-/// The settler relays the order only while the payer's free balance covers it: better said now.
-async fn check_free(chain: &Chain, payer: Address, cap: Amount) -> Outcome {
-    let free = chain.free(payer).await?;
+/// The settler relays the order only while the payer's account covers it: better said now.
+async fn check_money(chain: &Chain, order: &Order) -> Outcome {
+    let (payer, cap) = (order.payer, order.cap);
+    let (free, credit) = chain.balances(payer).await?;
+    let offices = chain.escrow.offices().call().await;
+    let offices = offices.map_err(|error| contract("read the offices", &error))?;
+    // Only the named settler takes credit.
+    let credit = if offices.creditSettler == order.settler { credit } else { Amount::ZERO };
+    let free = free.checked_add(credit).unwrap_or(Amount::MAX);
     match cap.checked_sub(free) {
         Ok(lack) if !lack.is_zero() => {
             let (have, need) = (chain.show(free), chain.show(cap));
             let message = format!("{payer} has {have} free in the escrow; the job needs {need}");
             let amount = lack.to_decimal(chain.decimals);
-            let hint = format!("run `rndr deposit {amount}` first, or lower --max-spend");
+            let hint = format!("run `rndr deposit {amount}` as {payer}, or lower --max-spend");
             Err(Failure::new(Exit::InsufficientFunds, message, hint))
         }
         Ok(_) | Err(_) => Ok(()),

@@ -4,6 +4,7 @@ mod audit;
 mod chain;
 mod config;
 mod consent;
+mod delegate;
 mod demo;
 mod deploy;
 mod download;
@@ -11,10 +12,14 @@ mod exit;
 mod job;
 mod keys;
 mod registry;
+mod office;
+mod order;
 mod remote;
 mod review;
 mod serve;
 mod talk;
+mod vault;
+mod voucher;
 mod wallet;
 mod watch;
 
@@ -82,10 +87,28 @@ enum Command {
     /// Bonds of nodes: register, bond, take back, and report a node that contradicts itself
     #[command(subcommand)]
     Registry(registry::RegistryCommand),
+    /// Open a job from an order file, straight on chain, with the wallet's own money
+    Open(order::Open),
+    /// Pay for a job by a plain transfer to an address of its own
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
+    /// Let other keys open jobs on the wallet's account
+    #[command(subcommand)]
+    Delegate(delegate::DelegateCommand),
+    /// Pay the calls of a job without units
+    #[command(subcommand)]
+    Voucher(voucher::VoucherCommand),
+    /// Spend-only money: what its issuer does, and what an account has of it
+    #[command(subcommand)]
+    Credit(office::CreditCommand),
+    /// Stop deposits and openings for a while; the wallet is the guardian's
+    Pause(office::Pause),
+    /// End the pause now; the wallet is the guardian's
+    Unpause,
     /// Rebuild everything from the chain's logs and compare
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Put an escrow on a chain
+    /// Put the contracts on a chain, or verify those that stand
     Deploy(deploy::Deploy),
     /// Print the API's OpenAPI document
     Openapi,
@@ -134,6 +157,13 @@ async fn run(line: Line, talk: &Talk) -> Outcome {
         Command::Download(command) => download::download(command, &settings, talk).await,
         Command::Close(command) => wallet::close(command, &settings, talk).await,
         Command::Registry(command) => registry::run(command, &settings, talk).await,
+        Command::Open(command) => order::open(command, &settings, talk).await,
+        Command::Vault(command) => vault::vault(command, &settings, talk).await,
+        Command::Delegate(command) => delegate::delegate(command, &settings, talk).await,
+        Command::Voucher(command) => voucher::voucher(command, &settings, talk).await,
+        Command::Credit(command) => office::credit(command, &settings, talk).await,
+        Command::Pause(command) => office::pause(command, &settings, talk).await,
+        Command::Unpause => office::unpause(&settings, talk).await,
         Command::Audit(command) => audit::audit(command, &settings, talk).await,
         Command::Deploy(command) => deploy::deploy(command, &settings, talk).await,
         Command::Openapi => {

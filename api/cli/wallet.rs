@@ -130,7 +130,7 @@ pub async fn open(settings: &Settings) -> Outcome<PrivateKeySigner> {
 /// The escrow, seen by the wallet.
 pub async fn chain(settings: &Settings) -> Outcome<Chain> {
     let key = open(settings).await?;
-    Chain::connect(&settings.chain.rpc_url, settings.escrow()?, Some(key)).await
+    Chain::of(settings, Some(key)).await
 }
 
 #[derive(Serialize)]
@@ -176,11 +176,7 @@ pub async fn deposit_into(chain: &Chain, account: Address, amount: Amount) -> Ou
         return Err(Failure::usage("nothing to deposit", "name an amount above zero"));
     }
     chain.check_pull(amount).await?;
-    let mut transactions = Vec::new();
-    if chain.allowance(chain.sender).await? < amount {
-        let approve = chain.token.approve(*chain.escrow.address(), amount.to_u256());
-        transactions.push(chain.send("approve the escrow", approve).await?);
-    }
+    let mut transactions = approve(chain, amount).await?;
     let mined = if account == chain.sender {
         chain.send("deposit", chain.escrow.deposit(amount.to_u96())).await?
     } else {
@@ -188,6 +184,15 @@ pub async fn deposit_into(chain: &Chain, account: Address, amount: Amount) -> Ou
     };
     transactions.push(mined);
     Ok(transactions)
+}
+
+/// Exactly the amount, where the allowance is less.
+pub async fn approve(chain: &Chain, amount: Amount) -> Outcome<Vec<Mined>> {
+    if chain.allowance(chain.sender).await? >= amount {
+        return Ok(Vec::new());
+    }
+    let approve = chain.token.approve(*chain.escrow.address(), amount.to_u256());
+    Ok(vec![chain.send("approve the escrow", approve).await?])
 }
 
 pub async fn withdraw(command: Withdraw, settings: &Settings, talk: &Talk) -> Outcome {
@@ -240,7 +245,7 @@ struct AccountView {
 }
 
 pub async fn account(command: AccountOf, settings: &Settings, talk: &Talk) -> Outcome {
-    let chain = Chain::connect(&settings.chain.rpc_url, settings.escrow()?, None).await?;
+    let chain = Chain::of(settings, None).await?;
     let account = match &command.account {
         Some(text) => address(text)?,
         None => open(settings).await?.address(),

@@ -52,6 +52,31 @@ pub async fn signer(
     Err(Code::SignatureInvalid.because(detail).at(field))
 }
 
+/// Whether a delegate of the payer may open this order, by the bounds that the index has.
+pub async fn delegate(app: &App, order: &Order, agent: Address, now: u64) -> Result<(), Problem> {
+    let name = agent.to_checksum(None);
+    let refused =
+        |detail: String, field: &str| Err(Code::DelegateRefused.because(detail).at(field));
+    let bounds = app.store.reader().delegate(order.payer, agent).await?;
+    let Some(bounds) = bounds.filter(|b| u64::try_from(b.expiry).is_ok_and(|end| now < end)) else {
+        let payer = order.payer.to_checksum(None);
+        return refused(format!("{name} is no delegate of {payer}, or no longer"), "delegate");
+    };
+    if order.settler != bounds.settler {
+        let only = bounds.settler.to_checksum(None);
+        return refused(format!("{name} may name the settler {only} alone"), "order.settler");
+    }
+    if order.refund_to != order.payer {
+        return refused("a delegate's job refunds to its payer alone".into(), "order.refund_to");
+    }
+    let most = bounds.allowance.min(bounds.max_per_job);
+    if order.cap > most {
+        let detail = format!("{name} may open a job of at most {most} base units");
+        return refused(detail, "order.cap");
+    }
+    Ok(())
+}
+
 /// The accounts whose word counts for the payer's side.
 pub fn payer_side(order: &Order) -> Vec<Address> {
     let approver = Some(order.approver).filter(|approver| !approver.is_zero());

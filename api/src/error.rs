@@ -140,6 +140,8 @@ codes! {
         "Its open_by has passed: prepare and sign a new order.";
     OrderMismatch UNPROCESSABLE_ENTITY false "The order does not fit its quote or this settler"
         "Take the order that POST /v1/jobs/prepare answers, unchanged.";
+    DelegateRefused UNPROCESSABLE_ENTITY true "The delegate may not open this order"
+        "Have the payer set the delegate's bounds; they count once their block is indexed.";
     OrderRefused UNPROCESSABLE_ENTITY false "The escrow would refuse the order"
         "Correct the field named here; the bounds are the contract's.";
     SignatureInvalid UNPROCESSABLE_ENTITY false "The signature is not the right account's"

@@ -1,16 +1,24 @@
-//! Puts the escrow, and on test chains the legacy token's double, on any chain.
+//! Puts the contracts on any chain, at addresses known beforehand, and a test chain's token.
 
 use std::time::Duration;
 
+mod plan;
+
+use alloy::consensus::Transaction;
 use alloy::contract::CallBuilder;
-use alloy::network::Ethereum;
-use alloy::primitives::{Address, B256};
-use alloy::providers::Provider;
-use alloy::rpc::types::TransactionReceipt;
+use alloy::network::{Ethereum, TransactionBuilder, TransactionResponse};
+use alloy::primitives::{Address, B256, Bytes, keccak256};
+use alloy::providers::{PendingTransactionBuilder, Provider};
+use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Amount;
 use crate::{Funding, LegacyRndr, NodeRegistry, RenderEscrow};
+
+pub use plan::{
+    Creation, DeploymentFile, Offices, PROXY, PROXY_CODE, PROXY_MAKER, PROXY_TRANSACTION, Placed,
+    Plan, permit2_of,
+};
 
 /// Longest wait for a deployment to be mined: several slow blocks of the main chain.
 const MINED_WITHIN: Duration = Duration::from_secs(180);
@@ -24,13 +32,6 @@ pub struct Deployment {
     pub address: Address,
     pub block: u64,
     pub tx: B256,
-}
-
-/// Who may issue credit and who may pause, named for ever; zero, the default, is nobody.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Offices {
-    pub issuer: Address,
-    pub guardian: Address,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,137 @@ pub enum DeployError {
     NotSeen { tx: B256, source: Box<alloy::providers::PendingTransactionError> },
     #[error("transaction {tx} was mined and reverted; look at its trace")]
     Reverted { tx: B256 },
+    #[error(
+        "the deterministic deployment proxy is not at {PROXY} on chain {chain_id}; to get it \
+         there, send 0.01 ether to {PROXY_MAKER}, then publish its transaction: \
+         `cast publish {PROXY_TRANSACTION}`"
+    )]
+    NoProxy { chain_id: u64 },
+    #[error(
+        "the {name} is at {address} already, but the chain node keeps no old state to tell since \
+         when ({reason}); name the first run's deployment file, or ask an archive node"
+    )]
+    OldState { name: &'static str, address: Address, reason: String },
+}
+
+/// All contracts of a plan, and the names of those that are new: what stands already is left.
+/// `known` is the file of an earlier run, which spares the search for blocks and transactions.
+pub async fn deploy_all<P: Provider>(
+    provider: &P,
+    plan: &Plan,
+    known: Option<&DeploymentFile>,
+) -> Result<(DeploymentFile, Vec<&'static str>), DeployError> {
+    let chain_id = answer(async { Ok(provider.get_chain_id().await?) }).await?;
+    if code_at(provider, PROXY).await? != PROXY_CODE {
+        return Err(DeployError::NoProxy { chain_id });
+    }
+    let token = plan.token;
+    if code_at(provider, token).await?.is_empty() {
+        return Err(DeployError::NoToken { token });
+    }
+    if let Some(given) = plan.permit2
+        && code_at(provider, given).await?.is_empty()
+    {
+        return Err(DeployError::NoContract { given });
+    }
+    let known = known.filter(|known| known.chain_id == chain_id);
+    let mut new = Vec::new();
+    let mut placed = Vec::new();
+    for creation in plan.creations() {
+        let known = known.into_iter().flat_map(DeploymentFile::placed);
+        let known = known.map(|(_, one)| one).find(|one| one.address == creation.address);
+        let (block, tx) = if code_at(provider, creation.address).await?.is_empty() {
+            new.push(creation.name);
+            create(provider, &creation, plan.salt).await?
+        } else if let Some(known) = known {
+            (known.block, known.tx)
+        } else {
+            find(provider, &creation, plan.salt).await?
+        };
+        placed.push(Placed {
+            address: creation.address,
+            block,
+            tx,
+            init_code_hash: creation.init_code_hash(),
+            code_hash: keccak256(code_at(provider, creation.address).await?),
+            constructor_arguments: creation.arguments,
+        });
+    }
+    let Ok([escrow, funding, registry]) = <[Placed; 3]>::try_from(placed) else {
+        return Err(DeployError::Silent);
+    };
+    let Plan { salt, token, offices: Offices { issuer, guardian }, permit2 } = *plan;
+    let proxy = PROXY;
+    let file = DeploymentFile {
+        chain_id,
+        proxy,
+        salt,
+        token,
+        issuer,
+        guardian,
+        permit2,
+        escrow,
+        funding,
+        registry,
+    };
+    Ok((file, new))
+}
+
+async fn create<P: Provider>(
+    provider: &P,
+    creation: &Creation,
+    salt: B256,
+) -> Result<(u64, Option<B256>), DeployError> {
+    let call = TransactionRequest::default().with_to(PROXY).with_input(creation.calldata(salt));
+    let pending = answer(async { Ok(provider.send_transaction(call).await?) }).await?;
+    let receipt = receipt_of(pending).await?;
+    let tx = receipt.transaction_hash;
+    let block = receipt.block_number.ok_or(DeployError::Reverted { tx })?;
+    Ok((block, Some(tx)))
+}
+
+/// First block at whose end a contract has code, by halving, and the proxy's call in it.
+async fn find<P: Provider>(
+    provider: &P,
+    creation: &Creation,
+    salt: B256,
+) -> Result<(u64, Option<B256>), DeployError> {
+    let Creation { name, address, .. } = *creation;
+    let head = answer(async { Ok(provider.get_block_number().await?) }).await?;
+    let (mut without, mut with) = (0, head);
+    // Halves a 64-bit distance: at most 64 rounds.
+    while without < with {
+        let middle = without + (with - without) / 2;
+        let code = provider.get_code_at(address).block_id(middle.into());
+        match answer(async { Ok(code.await?) }).await {
+            Ok(code) if code.is_empty() => without = middle + 1,
+            Ok(_) => with = middle,
+            Err(DeployError::Refused { source }) => {
+                let reason = source.to_string();
+                return Err(DeployError::OldState { name, address, reason });
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    let calldata = creation.calldata(salt);
+    let block = provider.get_block_by_number(with.into()).full();
+    let block = answer(async { Ok(block.await?) }).await?;
+    let transactions = block.map(|block| block.transactions.into_transactions_vec());
+    let calls = transactions.into_iter().flatten();
+    let calls = calls.filter(|call| call.to() == Some(PROXY) && *call.input() == calldata);
+    for call in calls {
+        let tx = call.tx_hash();
+        let receipt = answer(async { Ok(provider.get_transaction_receipt(tx).await?) }).await?;
+        if receipt.is_some_and(|receipt| receipt.status()) {
+            return Ok((with, Some(tx)));
+        }
+    }
+    Ok((with, None))
+}
+
+/// What is at an address now.
+pub async fn code_at<P: Provider>(provider: &P, address: Address) -> Result<Bytes, DeployError> {
+    answer(async { Ok(provider.get_code_at(address).await?) }).await
 }
 
 /// The escrow for one token, for ever; the sender is the provider's wallet.
@@ -60,8 +192,7 @@ pub async fn deploy_escrow<P: Provider>(
     token: Address,
     offices: Offices,
 ) -> Result<Deployment, DeployError> {
-    let code = answer(async { provider.get_code_at(token).await.map_err(Into::into) }).await?;
-    if code.is_empty() {
+    if code_at(provider, token).await?.is_empty() {
         return Err(DeployError::NoToken { token });
     }
     let Offices { issuer, guardian } = offices;
@@ -75,8 +206,7 @@ pub async fn deploy_funding<P: Provider>(
     permit2: Option<Address>,
 ) -> Result<Deployment, DeployError> {
     for given in std::iter::once(escrow).chain(permit2) {
-        let code = answer(async { provider.get_code_at(given).await.map_err(Into::into) }).await?;
-        if code.is_empty() {
+        if code_at(provider, given).await?.is_empty() {
             return Err(DeployError::NoContract { given });
         }
     }
@@ -88,8 +218,7 @@ pub async fn deploy_registry<P: Provider>(
     provider: &P,
     escrow: Address,
 ) -> Result<Deployment, DeployError> {
-    let code = answer(async { provider.get_code_at(escrow).await.map_err(Into::into) }).await?;
-    if code.is_empty() {
+    if code_at(provider, escrow).await?.is_empty() {
         return Err(DeployError::NoContract { given: escrow });
     }
     deploy(NodeRegistry::deploy_builder(provider, escrow)).await
@@ -122,7 +251,12 @@ async fn deploy<P: Provider, D: alloy::contract::CallDecoder>(
 async fn mined<P: Provider, D: alloy::contract::CallDecoder>(
     call: CallBuilder<P, D, Ethereum>,
 ) -> Result<TransactionReceipt, DeployError> {
-    let pending = answer(call.send()).await?;
+    receipt_of(answer(call.send()).await?).await
+}
+
+async fn receipt_of(
+    pending: PendingTransactionBuilder<Ethereum>,
+) -> Result<TransactionReceipt, DeployError> {
     let tx = *pending.tx_hash();
     let receipt = pending.with_timeout(Some(MINED_WITHIN)).get_receipt().await;
     let receipt = receipt.map_err(|e| DeployError::NotSeen { tx, source: Box::new(e) })?;

@@ -263,6 +263,21 @@ pub fn order_to_sol(order: &Order) -> Funding::Order {
     }
 }
 
+/// What to do about each refusal of Funding, by its code.
+pub(crate) const HINTS: [(&str, &str); 11] = [
+    ("contract_refused", "deploy the escrow and Permit2 first, or check chain and addresses"),
+    ("no_permit2", "pay by EIP-3009, by EIP-2612 or through a vault"),
+    ("account_refused", "name another account than Funding's own"),
+    ("pull_failed", "hold as many tokens, and sign for or allow as many, then retry"),
+    ("pull_inexact", "this token moves other amounts than asked: it cannot be used"),
+    ("payload_unknown", "begin the payload with 1 (EIP-3009) or 2 (Permit2)"),
+    ("vault_too_low", "send the rest to the vault's address, then open the job"),
+    ("too_early", "open the job with it; from the named time on it can be rescued"),
+    ("nothing_to_rescue", "nothing to do: the vault holds nothing of this token"),
+    ("rescue_failed", "the token refused to pay refund_to: retry once it does not"),
+    ("caller_refused", "ask Funding: its vaults obey nobody else"),
+];
+
 fn text(address: Address) -> String {
     address.to_checksum(None)
 }

@@ -53,7 +53,7 @@ mod generated {
         "artifacts/NodeRegistry.json"
     );
     alloy::sol!(
-        #[sol(rpc, extra_derives(Debug, PartialEq, Eq))]
+        #[sol(rpc, abi, extra_derives(Debug, PartialEq, Eq))]
         Funding,
         "artifacts/Funding.json"
     );

@@ -6,7 +6,7 @@ use alloy::primitives::hex;
 use alloy::sol_types::{Panic, Revert, SolError};
 use serde::Serialize;
 
-use crate::{NodeRegistry, RenderEscrow, registry};
+use crate::{Funding, NodeRegistry, RenderEscrow, funding, registry};
 
 /// Why a call to the escrow failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,8 +47,8 @@ pub fn explain_revert(data: &[u8]) -> RevertReason {
         let detail = format!("the contract stopped itself: {panic}");
         return RevertReason::plain("panic", detail, "report this: the escrow should never do so");
     }
-    let (errors, more) = (RenderEscrow::abi::errors(), NodeRegistry::abi::errors());
-    let mut errors = errors.values().chain(more.values()).flatten();
+    let all = [RenderEscrow::abi::errors(), NodeRegistry::abi::errors(), Funding::abi::errors()];
+    let mut errors = all.iter().flat_map(|errors| errors.values()).flatten();
     match errors.find(|error| data.starts_with(&error.selector().0)) {
         Some(error) => named(error, data),
         None => {
@@ -81,6 +81,8 @@ fn named(error: &AbiError, data: &[u8]) -> RevertReason {
     };
     let hint = if error.name.starts_with("NodeRegistry_") {
         hint(&registry::HINTS, &code).into()
+    } else if error.name.starts_with("Funding_") {
+        hint(&funding::HINTS, &code).into()
     } else {
         hint(&HINTS, &code).into()
     };

@@ -1,6 +1,6 @@
 //! pure: calls as calldata, and back: which lots an intent touches, and whether the index shows it.
 
-use alloy::primitives::{B256, Bytes, U256};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::SolCall;
 use contracts::order::lot_hash;
 use contracts::{JobId, Lot, Order, RenderEscrow};
@@ -8,9 +8,8 @@ use store::{Action, Intent, JobOrder, JobState, LotRow, LotState, LotStatus};
 
 use crate::pay::Call;
 
-/// `openFor` of an order signed by its payer.
-pub fn open(order: &Order, signature: &Bytes) -> Bytes {
-    let signer = order.payer;
+/// `openFor` of an order signed by its payer, or by a delegate of it.
+pub fn open(order: &Order, signer: Address, signature: &Bytes) -> Bytes {
     let signature = signature.clone();
     let call = RenderEscrow::openForCall { order: order.to_sol(), signer, signature };
     call.abi_encode().into()

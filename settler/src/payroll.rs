@@ -65,7 +65,8 @@ impl Payroll {
         }
         for intake in ours {
             let Some(signature) = &intake.signature else { continue };
-            let data = || Ok(Some(calls::open(&intake.order, signature)));
+            let signer = intake.delegate.unwrap_or(intake.order.payer);
+            let data = || Ok(Some(calls::open(&intake.order, signer, signature)));
             let job_id = intake.job_id;
             wanted.extend(self.store_intent(Action::Open, job_id, job_id, clock.wall, data).await?);
         }

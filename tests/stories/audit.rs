@@ -338,7 +338,7 @@ async fn hand_in(world: &World, store: &Store, deals: &[&Deal]) {
     for deal in deals {
         let (job_id, order) = (deal.job_id, deal.order.clone());
         let (signature, name) = (None, "a job".to_owned());
-        let order = IntakeOrder { job_id, order, signature, name, created_at };
+        let order = IntakeOrder { job_id, order, signature, delegate: None, name, created_at };
         intake.put_order(&order).await.unwrap();
     }
     draft(&work, deals[0], created_at).await;

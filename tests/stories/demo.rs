@@ -46,6 +46,45 @@ fn amount(value: &Value) -> u128 {
     value.as_str().unwrap().parse::<Amount>().unwrap().base()
 }
 
+/// One job paid by a plain transfer, one opened by a delegate, and one that it could not open.
+fn other_doors(report: &Value) {
+    let sent = report["transactions"].as_array().unwrap();
+    let books = report["audit"]["books"].as_array().unwrap();
+    // A wallet that can only send tokens paid a job, and what it sent too much came back.
+    let transfer = &report["by_transfer"];
+    for (sender, action) in [
+        ("exchange", "transfer to the vault"),
+        ("operator", "open from the vault"),
+        ("operator", "rescue the vault"),
+        ("creator", "set the delegate"),
+    ] {
+        let done = sent.iter().filter(|one| one["sender"] == sender && one["action"] == action);
+        assert_eq!(done.count(), 1, "{action} by {sender}: {sent:?}");
+    }
+    let surplus = amount(&transfer["rescued"]);
+    assert_eq!(surplus, 250_000_000_000_000_000);
+    let book = |name: &str| {
+        let book =
+            books.iter().find(|book| book["book"] == name).unwrap_or_else(|| panic!("{name}"));
+        (amount(&book["credits"]), amount(&book["debits"]))
+    };
+    // All that the vault sent on went through its job, and the job is empty.
+    let cap = amount(&transfer["paid"]) - surplus;
+    let job = |of: &Value| book(&format!("job:{}", of["job_id"].as_str().unwrap()));
+    assert_eq!(job(transfer), (cap, cap));
+    // A delegate spent its whole allowance in one job, and no more.
+    let delegate = &report["by_delegate"];
+    let allowance = amount(&delegate["allowance"]);
+    assert_eq!(job(delegate), (allowance, allowance));
+    let refused = delegate["refused"].as_str().unwrap();
+    assert!(refused.contains("may spend 0 RNDR"), "{refused}");
+    assert_eq!(
+        sent.iter().filter(|one| one["action"] == "open").count(),
+        2,
+        "the vault's job is opened by its money: {sent:?}"
+    );
+}
+
 #[test]
 fn one_command_goes_from_deposit_to_download_and_every_wei_is_accounted_for() {
     let folder = TempDir::new().unwrap();
@@ -73,6 +112,8 @@ fn one_command_goes_from_deposit_to_download_and_every_wei_is_accounted_for() {
     }
     assert!(actions("commit") >= 2 && actions("settle") >= 2, "{sent:?}");
     assert!(sent.iter().all(|one| one["gas_used"].as_u64().unwrap() > 20_000));
+
+    other_doors(&report);
 
     let finals: Vec<PathBuf> = serde_json::from_value(report["finals"].clone()).unwrap();
     assert_eq!(finals.len(), 12);

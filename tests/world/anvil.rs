@@ -25,11 +25,19 @@ pub struct Options {
     pub slots_in_an_epoch: u64,
     /// Time of the first block, and so of its hash: now, unless it is given.
     pub timestamp: Option<u64>,
+    /// Without the deterministic deployment proxy, which anvil has from the start.
+    pub no_create2: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { port: 0, chain_id: 31_337, slots_in_an_epoch: 32, timestamp: None }
+        Self {
+            port: 0,
+            chain_id: 31_337,
+            slots_in_an_epoch: 32,
+            timestamp: None,
+            no_create2: false,
+        }
     }
 }
 
@@ -51,6 +59,9 @@ impl Anvil {
         command.args(["--slots-in-an-epoch", &options.slots_in_an_epoch.to_string()]);
         if let Some(timestamp) = options.timestamp {
             command.args(["--timestamp", &timestamp.to_string()]);
+        }
+        if options.no_create2 {
+            command.arg("--disable-default-create2-deployer");
         }
         let spawned = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut child = spawned.expect("anvil starts");

@@ -54,6 +54,10 @@ impl Desk {
         self.settings.push((format!("RNDR__{key}"), value.to_string()));
     }
 
+    pub fn unset(&mut self, key: &str) {
+        self.settings.retain(|(name, _)| *name != format!("RNDR__{key}"));
+    }
+
     /// Imports a key; its password is the desk's.
     pub fn keystore(&self, name: &str, key: &PrivateKeySigner) -> PathBuf {
         std::fs::write(self.folder.join("key"), key.to_bytes().to_string()).unwrap();

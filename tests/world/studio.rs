@@ -206,7 +206,14 @@ impl Studio {
         let job_id = order::job_id(&order, &self.domain);
         let signature = payer.sign_hash_sync(&job_id).unwrap().as_bytes();
         let signature = Some(Bytes::from(signature));
-        let order = IntakeOrder { job_id, order, signature, name: "story".into(), created_at: now };
+        let order = IntakeOrder {
+            job_id,
+            order,
+            signature,
+            delegate: None,
+            name: "story".into(),
+            created_at: now,
+        };
         intake.put_order(&order).await.unwrap();
         job_id
     }

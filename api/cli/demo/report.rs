@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Play;
+use super::doors::{PaidByDelegate, PaidByTransfer};
 use crate::exit::{Exit, Failure, Outcome, chain};
 use crate::talk::table;
 
@@ -81,6 +82,8 @@ pub struct Report {
     pub chain_id: u64,
     pub addresses: Vec<Named>,
     pub job_id: JobId,
+    pub by_transfer: PaidByTransfer,
+    pub by_delegate: PaidByDelegate,
     pub transactions: Vec<Sent>,
     pub gas_used: u64,
     pub audit: audit::Report,
@@ -96,6 +99,7 @@ impl Report {
     pub(super) fn new(
         play: &Play<'_>,
         job_id: JobId,
+        (by_transfer, by_delegate): (PaidByTransfer, PaidByDelegate),
         audit: audit::Report,
         finals: Vec<PathBuf>,
         contact_sheet: PathBuf,
@@ -110,6 +114,9 @@ impl Report {
             ("gas purse", cast.gas.address()),
             ("node 1", cast.nodes[0].address()),
             ("node 2", cast.nodes[1].address()),
+            ("agent", by_delegate.agent),
+            ("exchange", cast.exchange.address()),
+            ("vault", by_transfer.vault),
         ];
         let named = named.map(|(name, address)| Named { name: name.into(), address });
         Report {
@@ -118,6 +125,8 @@ impl Report {
             chain_id: play.chain.chain_id,
             addresses: named.into(),
             job_id,
+            by_transfer,
+            by_delegate,
             gas_used: play.sent.iter().map(|sent| sent.gas_used).sum(),
             transactions: play.sent.clone(),
             audit,
@@ -138,7 +147,9 @@ impl Report {
         [
             "\naddresses".to_owned(),
             table(&rows),
-            format!("\ntransactions of job {}", self.job_id),
+            "\njobs".into(),
+            self.job_lines(),
+            "\ntransactions".into(),
             self.transaction_lines(),
             "\nbalance sheet (in, out, left)".into(),
             self.sheet(),
@@ -152,6 +163,20 @@ impl Report {
             ]),
         ]
         .join("\n")
+    }
+
+    fn job_lines(&self) -> String {
+        let PaidByTransfer { job_id: transfer, paid, rescued, .. } = &self.by_transfer;
+        let PaidByDelegate { job_id: delegate, allowance, refused, .. } = &self.by_delegate;
+        let show =
+            |amount: &Amount| format!("{} {}", amount.to_decimal(self.decimals), self.symbol);
+        let (paid, rescued, allowance) = (show(paid), show(rescued), show(allowance));
+        table(&[
+            ("signed by the creator", self.job_id.to_string()),
+            ("paid by a transfer", format!("{transfer}, {paid} sent, {rescued} came back")),
+            ("signed by the agent", format!("{delegate}, its whole allowance of {allowance}")),
+            ("refused to the agent", refused.clone()),
+        ])
     }
 
     fn transaction_lines(&self) -> String {

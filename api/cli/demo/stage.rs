@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::{Address, B256, U256};
 use alloy::providers::ext::AnvilApi;
 use alloy::signers::local::PrivateKeySigner;
 use contracts::Amount;
-use contracts::deploy::{Deployment, Offices, deploy_escrow, deploy_legacy_rndr};
+use contracts::deploy::{
+    Deployment, DeploymentFile, Offices, Plan, deploy_all, deploy_legacy_rndr,
+};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::chain::{Chain, provider};
-use crate::deploy::failed;
+use crate::deploy::{failed, write};
 use crate::exit::{Exit, Failure, Outcome, chain, local, stopped};
 use crate::keys;
 
@@ -32,7 +34,7 @@ const GAS_MONEY: u128 = 10_000_000_000_000_000_000;
 pub const DECIMALS: u8 = 18;
 /// Tokens of the deploying wallet.
 const SUPPLY: &str = "1000000";
-/// Tokens that the creator is given.
+/// Tokens that the creator is given, and its exchange.
 const PURSE: &str = "50";
 
 /// A wallet of the play: its key, and the keystore that services open.
@@ -54,13 +56,17 @@ pub struct Cast {
     pub gas: Actor,
     pub creator: Actor,
     pub nodes: [Actor; 2],
+    /// Opens jobs for the creator, and has nothing: no tokens, no gas money.
+    pub agent: PrivateKeySigner,
+    /// Where the creator has tokens, too; all it does is send them.
+    pub exchange: PrivateKeySigner,
     pub password_file: PathBuf,
 }
 
 /// The contracts, once deployed.
 pub struct Contracts {
-    pub escrow: Deployment,
     pub token: Deployment,
+    pub deployed: DeploymentFile,
 }
 
 /// Children end with this value, however the demo ends.
@@ -88,34 +94,39 @@ impl Stage {
         })
     }
 
-    /// Deploys token and escrow, and hands out gas money and the creator's tokens.
+    /// Deploys token and contracts, writes their file, and hands out gas money and tokens.
     pub async fn deploy(&self, cast: &Cast) -> Outcome<Contracts> {
         let operator = provider(&self.rpc_url, Some(cast.operator.key.clone()))?;
-        for actor in [&cast.operator, &cast.gas, &cast.creator] {
-            let funded = operator.anvil_set_balance(actor.address(), U256::from(GAS_MONEY)).await;
+        let spenders = [&cast.operator, &cast.gas, &cast.creator].map(Actor::address);
+        for address in spenders.into_iter().chain([cast.exchange.address()]) {
+            let funded = operator.anvil_set_balance(address, U256::from(GAS_MONEY)).await;
             funded.map_err(|error| chain("hand out gas money", &error))?;
         }
         let tokens = |text| Amount::from_decimal(text, DECIMALS).map_err(amount);
         let token = deploy_legacy_rndr(&operator, cast.operator.address(), tokens(SUPPLY)?).await;
         let token = token.map_err(failed)?;
-        let escrow =
-            deploy_escrow(&operator, token.address, Offices::default()).await.map_err(failed)?;
-        let chain =
-            Chain::connect(&self.rpc_url, escrow.address, Some(cast.operator.key.clone())).await?;
+        let offices = Offices::default();
+        let plan = Plan { salt: B256::ZERO, token: token.address, offices, permit2: None };
+        let (deployed, _) = deploy_all(&operator, &plan, None).await.map_err(failed)?;
+        write(&self.deployment(), &deployed)?;
+        let key = Some(cast.operator.key.clone());
+        let chain = Chain::connect(&self.rpc_url, deployed.escrow.address, key).await?;
         let double = contracts::LegacyRndr::new(token.address, operator.clone());
         let purse = tokens(PURSE)?.to_u256();
-        chain.send("pay the creator", double.transfer(cast.creator.address(), purse)).await?;
-        Ok(Contracts { escrow, token })
+        for holder in [cast.creator.address(), cast.exchange.address()] {
+            chain.send("hand out tokens", double.transfer(holder, purse)).await?;
+        }
+        Ok(Contracts { token, deployed })
     }
 
     /// Indexer, settler, API and two nodes, each a process of its own.
-    pub async fn start_services(&mut self, cast: &Cast, contracts: &Contracts) -> Outcome {
+    pub async fn start_services(&mut self, cast: &Cast) -> Outcome {
         for service in ["indexer", "settler", "api"] {
-            self.start(service, service, &self.settings(cast, contracts))?;
+            self.start(service, service, &self.settings(cast))?;
         }
         for (number, node) in cast.nodes.iter().enumerate() {
             let name = format!("node-{}", number + 1);
-            let mut settings = self.settings(cast, contracts);
+            let mut settings = self.settings(cast);
             settings.push(("NODE__KEYSTORE", node.keystore.display().to_string()));
             settings.push(("NODE__WORK_DIR", self.folder.join(&name).display().to_string()));
             self.start(&name, "node", &settings)?;
@@ -123,15 +134,14 @@ impl Stage {
         self.wait_ready().await
     }
 
-    fn settings(&self, cast: &Cast, contracts: &Contracts) -> Vec<(&'static str, String)> {
+    fn settings(&self, cast: &Cast) -> Vec<(&'static str, String)> {
         let path = |path: &Path| path.display().to_string();
         let listen = |url: &str| url.trim_start_matches("http://").to_owned();
         let password_file = path(&cast.password_file);
         vec![
             ("CHAIN__RPC_URL", self.rpc_url.clone()),
             ("CHAIN__WS_URL", self.ws_url.clone()),
-            ("CHAIN__ESCROW", contracts.escrow.address.to_string()),
-            ("CHAIN__DEPLOY_BLOCK", contracts.escrow.block.to_string()),
+            ("CHAIN__DEPLOYMENT", path(&self.deployment())),
             ("CHAIN__POLL_MS", "500".into()),
             ("STORE__URL", self.store_url()),
             ("STORE__OBJECTS", path(&self.objects())),
@@ -150,6 +160,10 @@ impl Stage {
             ("NODE__PASSWORD_FILE", password_file),
             ("NODE__THREADS", "1".into()),
         ]
+    }
+
+    pub fn deployment(&self) -> PathBuf {
+        self.folder.join("deployment.json")
     }
 
     pub fn store_url(&self) -> String {
@@ -237,6 +251,8 @@ pub async fn cast(folder: &Path) -> Outcome<Cast> {
         gas: make("gas").await?,
         creator: make("creator").await?,
         nodes: [make("node-1").await?, make("node-2").await?],
+        agent: PrivateKeySigner::random(),
+        exchange: PrivateKeySigner::random(),
         password_file,
     })
 }

@@ -99,7 +99,14 @@ pub fn drafted() -> Record {
 }
 
 pub fn intake(signature: Option<Bytes>) -> IntakeOrder {
-    IntakeOrder { job_id: JOB, order: order(), signature, name: "demo".into(), created_at: 9_000 }
+    IntakeOrder {
+        job_id: JOB,
+        order: order(),
+        signature,
+        delegate: None,
+        name: "demo".into(),
+        created_at: 9_000,
+    }
 }
 
 impl Record {

@@ -269,8 +269,10 @@ pub struct OrderView {
     pub job_id: Hash,
     #[schema(value_type = OrderDocument)]
     pub order: Order,
-    /// The payer's, when it was handed in here to be relayed.
+    /// The payer's or its delegate's, when it was handed in here to be relayed.
     pub signature: Option<Hex>,
+    /// The delegate, when the signature is not the payer's own.
+    pub delegate: Option<Account>,
 }
 
 /// Show a job's order
@@ -287,9 +289,10 @@ pub async fn order(
 ) -> Result<impl IntoResponse, Problem> {
     let record = Record::load(&app.store.reader(), job_id).await?;
     // Before the opening whoever holds the signature can open the job; it is nobody else's.
-    let signature = record.chain.is_some().then_some(record.intake).flatten();
-    let signature = signature.and_then(|intake| intake.signature).map(Hex);
-    Ok(view.answer(OrderView { job_id: Hash(job_id), order: record.order, signature }))
+    let intake = record.chain.is_some().then_some(record.intake).flatten();
+    let delegate = intake.as_ref().and_then(|intake| intake.delegate).map(Account);
+    let signature = intake.and_then(|intake| intake.signature).map(Hex);
+    Ok(view.answer(OrderView { job_id: Hash(job_id), order: record.order, signature, delegate }))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

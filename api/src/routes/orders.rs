@@ -46,10 +46,14 @@ pub struct SubmitRequest {
     /// In place of `order`, for a job that the index or this server knows; with `opened`.
     #[serde(default)]
     pub job_id: Option<Hash>,
-    /// The payer's, over the order's typed data; the settler relays it as `openFor`.
+    /// The payer's, or its delegate's, over the order's typed data; the settler relays it as
+    /// `openFor`.
     #[serde(default)]
     pub signature: Option<Hex>,
-    /// The job is opened by a transaction of the payer's own.
+    /// The delegate of the payer whose signature it is; the payer itself when left out.
+    #[serde(default)]
+    pub delegate: Option<Account>,
+    /// The job is opened by a transaction of the payer's own, or from its vault.
     #[serde(default)]
     pub opened: bool,
     /// 1 to 128 printable characters; never on chain.
@@ -62,9 +66,10 @@ pub struct SubmitRequest {
 
 /// Open a job
 ///
-/// Takes an order with the payer's signature, to be relayed, or an order (or known job id) with
-/// `opened: true`, which the payer opens on chain itself. 201 once the index shows the job, 202
-/// before. The same request again has the same effect as once. Nothing is stored on a refusal.
+/// Takes an order with the signature of the payer or its delegate, to be relayed, or an order (or
+/// known job id) with `opened: true`, which somebody opens on chain: the payer, or anyone from the
+/// order's vault. 201 once the index shows the job, 202 before. The same request again has the same
+/// effect as once. Nothing is stored on a refusal.
 #[utoipa::path(
     post, path = "/v1/jobs", tag = "jobs",
     request_body = SubmitRequest,
@@ -81,9 +86,19 @@ pub async fn submit(
 ) -> Result<impl IntoResponse, Problem> {
     check_domain(&view, request.domain.as_ref())?;
     let name = job_name(request.name.as_deref())?;
+    let delegate = request.delegate.map(|delegate| delegate.0);
     let (job_id, order) = match (request.signature, request.opened, request.order) {
         (Some(Hex(signature)), false, Some(order)) => {
-            (signed(&app, &view, &order, signature, name).await?, order)
+            let row = IntakeOrder {
+                job_id: order::job_id(&order, &view.domain()),
+                delegate: delegate.filter(|delegate| *delegate != order.payer),
+                order,
+                signature: Some(signature.clone()),
+                name,
+                created_at: app.now(),
+            };
+            signed(&app, &view, &row, &signature).await?;
+            (row.job_id, row.order)
         }
         (None, true, order) => opened(&app, &view, order, request.job_id, name).await?,
         (Some(_), true, _) => {
@@ -108,12 +123,11 @@ pub async fn submit(
 async fn signed(
     app: &App,
     view: &View,
-    order: &Order,
-    signature: Bytes,
-    name: String,
-) -> Result<JobId, Problem> {
+    row: &IntakeOrder,
+    signature: &Bytes,
+) -> Result<(), Problem> {
     let now = app.now_seconds().max(u64::try_from(view.chain_time()).unwrap_or_default());
-    let job_id = order::job_id(order, &view.domain());
+    let IntakeOrder { job_id, ref order, delegate, .. } = *row;
     if app.store.reader().order(job_id).await?.is_none() {
         if order.open_by <= now {
             let until = Time::of(order.open_by).utc;
@@ -125,10 +139,13 @@ async fn signed(
         check_terms(app, order, &quote, "order.").await?;
         check_order(order, view.escrow.address, now)
             .map_err(|problem| refused(&problem, "order."))?;
+        if let Some(agent) = delegate {
+            consent::delegate(app, order, agent, now).await?;
+        }
     }
-    consent::signer(app, job_id, &signature, &[order.payer], "signature").await?;
-    put(app, job_id, order, Some(signature), name).await?;
-    Ok(job_id)
+    let signer = delegate.unwrap_or(order.payer);
+    consent::signer(app, job_id, signature, &[signer], "signature").await?;
+    put(app, row).await
 }
 
 /// An order that the payer opens itself: its terms are checked, its opening is for the index.
@@ -188,22 +205,17 @@ async fn opened(
         let detail = format!("open_by was {}", Time::of(order.open_by).utc);
         return Err(Code::OrderExpired.because(detail).at("order.open_by"));
     }
-    put(app, job_id, &order, None, name).await?;
-    Ok((job_id, order))
+    let created_at = app.now();
+    let row = IntakeOrder { job_id, order, signature: None, delegate: None, name, created_at };
+    put(app, &row).await?;
+    Ok((job_id, row.order))
 }
 
-async fn put(
-    app: &App,
-    job_id: JobId,
-    order: &Order,
-    signature: Option<Bytes>,
-    name: String,
-) -> Result<(), Problem> {
-    let order = order.clone();
-    let row = IntakeOrder { job_id, order, signature, name, created_at: app.now() };
-    match app.store.intake().put_order(&row).await {
+async fn put(app: &App, row: &IntakeOrder) -> Result<(), Problem> {
+    match app.store.intake().put_order(row).await {
         Ok(_) => Ok(()),
         Err(store::Error::Conflict { .. }) => {
+            let job_id = row.job_id;
             let detail =
                 format!("job {job_id} was handed in before, with another signature or name");
             Err(Code::OrderConflict.because(detail))

@@ -16,8 +16,8 @@ use contracts::seal::{FileId, LotKey, seal};
 use contracts::{Amount, JobId, Lot, Order, units};
 use serde_json::{Value, json};
 use store::{
-    Block, Escrow, EventRow, Head, JobOrder, JobState, Lease, LeaseState, LotDraft, LotRow,
-    LotState, LotStatus, Node, ReceiptRow, Step, Store, Tag, Verified,
+    Block, DelegateState, Escrow, EventRow, Head, JobOrder, JobState, Lease, LeaseState, LotDraft,
+    LotRow, LotState, LotStatus, Node, ReceiptRow, Step, Store, Tag, Verified,
 };
 use tower::ServiceExt;
 
@@ -189,6 +189,12 @@ impl World {
         let (block, hash) = (self.tip.number, self.tip.hash);
         step.heads = vec![Head { tag: Tag::Latest, block, hash, seen_at: NOW.get() }];
         self.store.chain_writer().extend(&step).await.unwrap();
+    }
+
+    /// Adds a block in which a delegate's bounds were set.
+    pub async fn mine_delegate(&mut self, mut state: DelegateState) {
+        state.block = self.tip.number + 1;
+        self.mine(Step { delegates: vec![state], ..Step::default() }).await;
     }
 
     /// Takes the newest blocks back.

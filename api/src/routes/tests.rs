@@ -1,10 +1,11 @@
 //! Each bad request: its status, its code, a body that says what to do, and nothing stored.
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256, Bytes};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
+use contracts::{Amount, Order};
 use serde_json::{Value, json};
-use store::{JobState, Step};
+use store::{DelegateState, JobState, Step};
 
 use super::testing::{Answer, CHAIN, ESCROW, SCENE, START, World, name_of, picture, preview};
 use super::*;
@@ -230,6 +231,65 @@ async fn a_claim_grace_in_which_no_unit_could_be_leased_is_refused() {
     assert_eq!(problem["field"], "claim_grace");
     assert!(problem["detail"].as_str().unwrap().contains("at least 5400"), "{problem}");
     assert_eq!(world.post("/v1/jobs/prepare", &ask(5_400)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_delegates_order_is_taken_within_its_bounds_and_with_its_own_signature() {
+    let mut world = World::new().await;
+    let prepared = world.prepared().await;
+    let agent = PrivateKeySigner::from_slice(&[8; 32]).unwrap();
+    let digest: B256 = prepared["job_id"].as_str().unwrap().parse().unwrap();
+    let signature = Bytes::from(agent.sign_hash_sync(&digest).unwrap().as_bytes());
+    let order: Order = serde_json::from_value(prepared["order"].clone()).unwrap();
+    let body = json!({"order": order, "signature": signature, "delegate": agent.address()});
+    let refusal = async |world: &World, field: &str| {
+        let problem = refused(&world.post("/v1/jobs", &body).await, 422, "delegate_refused");
+        assert_eq!(problem["field"], field, "{problem}");
+        no_order(world, &prepared["job_id"]).await;
+    };
+    refusal(&world, "delegate").await;
+    let good = DelegateState {
+        payer: order.payer,
+        agent: agent.address(),
+        block: 0,
+        log_index: 0,
+        settler: order.settler,
+        allowance: order.cap,
+        max_per_job: order.cap,
+        expiry: START + 60,
+    };
+    let less = order.cap.checked_sub(Amount::from(1)).unwrap();
+    let elsewhere = Address::repeat_byte(7);
+    for (bounds, field) in [
+        (DelegateState { expiry: START, ..good.clone() }, "delegate"),
+        (DelegateState { settler: elsewhere, ..good.clone() }, "order.settler"),
+        (DelegateState { allowance: less, ..good.clone() }, "order.cap"),
+        (DelegateState { max_per_job: less, ..good.clone() }, "order.cap"),
+    ] {
+        world.mine_delegate(bounds).await;
+        refusal(&world, field).await;
+    }
+    world.mine_delegate(good.clone()).await;
+    let own = json!({"order": order, "signature": world.sign(&prepared["job_id"]),
+        "delegate": agent.address()});
+    refused(&world.post("/v1/jobs", &own).await, 422, "signature_invalid");
+    let unnamed = json!({"order": order, "signature": signature});
+    refused(&world.post("/v1/jobs", &unnamed).await, 422, "signature_invalid");
+    for _ in 0..2 {
+        let answer = world.post("/v1/jobs", &body).await;
+        assert_eq!(answer.status, 202, "{}", answer.json());
+    }
+    let [taken] = &world.store.reader().unopened_orders(START).await.unwrap()[..] else {
+        panic!("one order");
+    };
+    assert_eq!((taken.delegate, &taken.signature), (Some(agent.address()), &Some(signature)));
+    // What returns of a delegate's job is its payer's alone.
+    let other = Order { refund_to: elsewhere, ..order };
+    let digest = contracts::order::job_id(&other, &contracts::order::domain(CHAIN, ESCROW));
+    let signature = Bytes::from(agent.sign_hash_sync(&digest).unwrap().as_bytes());
+    let body = json!({"order": other, "signature": signature, "delegate": agent.address()});
+    let problem = refused(&world.post("/v1/jobs", &body).await, 422, "delegate_refused");
+    assert_eq!(problem["field"], "order.refund_to");
 }
 
 #[tokio::test]

@@ -210,3 +210,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn refusals_of_funding_have_a_code_and_a_hint() {
+    let errors = Funding::abi::errors();
+    let own: Vec<_> =
+        errors.values().flatten().filter(|e| e.name.starts_with("Funding_")).collect();
+    assert_eq!(own.len(), HINTS.len());
+    for error in own {
+        // No error holds more than eight words; its bytes, if any, may be empty.
+        let mut data = error.selector().to_vec();
+        data.extend([0u8; 256]);
+        let reason = crate::revert::explain_revert(&data);
+        assert_eq!(reason.name, error.name);
+        let hint = HINTS.iter().find(|(code, _)| *code == reason.code).map(|(_, hint)| *hint);
+        assert_eq!(Some(reason.hint.as_str()), hint, "{}", error.name);
+    }
+}

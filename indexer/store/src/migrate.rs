@@ -7,12 +7,13 @@ use crate::error::{Error, Result};
 use crate::values::values;
 
 /// Written for Postgres; `Tx::translate` puts them into SQLite's words. Only ever added to.
-const MIGRATIONS: [(i64, &str); 5] = [
+const MIGRATIONS: [(i64, &str); 6] = [
     (1, include_str!("../migrations/0001_chain.sql")),
     (2, include_str!("../migrations/0002_intake.sql")),
     (3, include_str!("../migrations/0003_work.sql")),
     (4, include_str!("../migrations/0004_credit.sql")),
     (5, include_str!("../migrations/0005_registry.sql")),
+    (6, include_str!("../migrations/0006_delegates.sql")),
 ];
 
 /// Which migrations a database has had, each with the hash of its text.

@@ -17,6 +17,8 @@ pub struct IntakeOrder {
     pub job_id: JobId,
     pub order: Order,
     pub signature: Option<Bytes>,
+    /// The payer's delegate whose signature it is; None when it is the payer's own.
+    pub delegate: Option<Address>,
     pub name: String,
     pub created_at: i64,
 }
@@ -58,7 +60,7 @@ macro_rules! select_orders {
         concat!(
             "SELECT o.job_id, ",
             order_columns!(),
-            ", o.signature, o.name, o.created_at FROM orders o ",
+            ", o.signature, o.delegate, o.name, o.created_at FROM orders o ",
             $rest
         )
     };
@@ -92,8 +94,13 @@ impl IntakeWriter {
                 let sql = "INSERT INTO orders (job_id, payer, refund_to, approver, settler, \
                            fee_receiver, cap, max_unit_price, units, open_by, work_deadline, \
                            review_seconds, claim_grace, fee_bps, burn_bps, spec_hash, quote_hash, \
-                           salt, signature, name, created_at) VALUES";
-                let rest = values![order.signature.clone(), order.name.as_str(), order.created_at];
+                           salt, signature, delegate, name, created_at) VALUES";
+                let rest = values![
+                    order.signature.clone(),
+                    order.delegate,
+                    order.name.as_str(),
+                    order.created_at
+                ];
                 let row = values![order.job_id].into_iter().chain(order_values(&order.order));
                 tx.insert(sql, vec![row.chain(rest).collect()]).await?;
             }
@@ -102,8 +109,14 @@ impl IntakeWriter {
                     && stored.signature.is_none()
                     && order.signature.is_some() =>
             {
-                let sql = "UPDATE orders SET signature = $2, name = $3 WHERE job_id = $1";
-                let row = values![order.job_id, order.signature.clone(), order.name.as_str()];
+                let sql = "UPDATE orders SET signature = $2, delegate = $3, name = $4 \
+                           WHERE job_id = $1";
+                let row = values![
+                    order.job_id,
+                    order.signature.clone(),
+                    order.delegate,
+                    order.name.as_str()
+                ];
                 tx.execute(sql, row).await?;
             }
             Some(stored) => {
@@ -233,6 +246,7 @@ fn intake_order_from(row: &Row) -> Result<IntakeOrder> {
         job_id: row.get("job_id")?,
         order: order_from(row)?,
         signature: row.opt("signature")?,
+        delegate: row.opt("delegate")?,
         name: row.get("name")?,
         created_at: row.get("created_at")?,
     })

@@ -101,7 +101,7 @@ fn openings_and_closings_are_seen_on_the_job() {
     };
     let ask = make(Action::RequestClose, &Call::RequestClose { request });
     let close = make(Action::Close, &Call::Close);
-    let opening = intent(Action::Open, &job, open(&job.order, &Bytes::new()));
+    let opening = intent(Action::Open, &job, open(&job.order, job.order.payer, &Bytes::new()));
     let decoded = RenderEscrow::openForCall::abi_decode(&opening.calldata).unwrap();
     assert_eq!(decoded.signer, job.order.payer);
     let mut row = (job.clone(), job_state(&job));

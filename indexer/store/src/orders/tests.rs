@@ -9,7 +9,7 @@ fn intake_order(draw: &mut Draw, open_by: u64) -> IntakeOrder {
     let order = Order { open_by, ..draw.order() };
     let signature = Some(Bytes::from_static(&[7; 65]));
     let name = "Kugel \u{1F534}".to_owned();
-    IntakeOrder { job_id: draw.hash(), order, signature, name, created_at: 5 }
+    IntakeOrder { job_id: draw.hash(), order, signature, delegate: None, name, created_at: 5 }
 }
 
 fn is_conflict<T>(result: Result<T>) -> bool {
