@@ -14,6 +14,7 @@ use crate::config::{Settings, needed};
 use crate::exit::{Exit, Failure, Outcome, contract, local};
 use crate::keys;
 use crate::talk::{Talk, table};
+use crate::{permit, vault};
 
 #[derive(Subcommand, Debug)]
 pub enum WalletCommand {
@@ -45,6 +46,9 @@ pub struct Deposit {
     /// Whose account is credited; the wallet's own when left out
     #[arg(long, value_name = "ADDRESS")]
     account: Option<String>,
+    /// Sign a permit in place of an approving call; for tokens that take one (EIP-2612)
+    #[arg(long)]
+    permit: bool,
 }
 
 #[derive(Args, Debug)]
@@ -164,7 +168,12 @@ pub async fn deposit(command: Deposit, settings: &Settings, talk: &Talk) -> Outc
         Some(text) => address(text)?,
         None => chain.sender,
     };
-    let transactions = deposit_into(&chain, account, amount).await?;
+    let transactions = if command.permit {
+        let (funding, key) = (vault::funding(&chain, settings).await?, open(settings).await?);
+        vec![permit::deposit(&chain, &funding, &key, account, amount).await?]
+    } else {
+        deposit_into(&chain, account, amount).await?
+    };
     let free = chain.free(account).await?;
     Moved { account, amount, free, transactions }.tell("deposited", &chain, talk);
     Ok(())

@@ -93,6 +93,35 @@ async fn the_offices_issue_credit_and_pause_and_nobody_else_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_signed_permit_spares_the_approval_where_the_token_takes_one() {
+    let world = World::of_dollars().await;
+    let payer = world.funded("payer", 9 * world.coin).await;
+    let mut desk = Desk::of(&world, &payer);
+    let refused = desk.refusal(&["deposit", "1", "--permit"], 2);
+    assert!(refused["hint"].as_str().unwrap().contains("RNDR__CHAIN__FUNDING"), "{refused}");
+    desk.set("CHAIN__FUNDING", world.ways_in().await);
+    let deposited = desk.data(&["deposit", "2", "--permit"]);
+    assert_eq!(deposited["transactions"].as_array().unwrap().len(), 1, "no approval");
+    let other = wallet("other").address().to_string();
+    let again = ["deposit", "3", "--permit", "--account", &other];
+    assert_eq!(amount(&desk.data(&again)["free"]), 3 * world.coin, "with the next nonce");
+    let account = desk.data(&["account"]);
+    assert_eq!(
+        (amount(&account["free"]), amount(&account["balance"])),
+        (2 * world.coin, 4 * world.coin)
+    );
+    desk.refusal(&["deposit", "5", "--permit"], 4);
+    desk.refusal(&["deposit", "0", "--permit"], 2);
+
+    let legacy = World::new().await;
+    let payer = legacy.funded("payer", RNDR).await;
+    let mut desk = Desk::of(&legacy, &payer);
+    desk.set("CHAIN__FUNDING", legacy.ways_in().await);
+    let refused = desk.refusal(&["deposit", "1", "--permit"], 5);
+    assert!(message(&refused).contains("takes no permits"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_are_paid_by_one_voucher_that_grows() {
     let world = World::new().await;
     let payer = world.funded("payer", 30 * RNDR).await;
