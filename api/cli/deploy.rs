@@ -116,19 +116,19 @@ fn text(file: &DeploymentFile) -> String {
         .into();
     rows.extend([
         ("token", file.token.to_string()),
-        ("issuer of credit", holder_of(Some(file.issuer))),
-        ("guardian", holder_of(Some(file.guardian))),
-        ("permit2", holder_of(file.permit2)),
+        ("issuer of credit", or_none(Some(file.issuer))),
+        ("guardian", or_none(Some(file.guardian))),
+        ("permit2", or_none(file.permit2)),
         ("salt", file.salt.to_string()),
         ("chain", file.chain_id.to_string()),
     ]);
     table(&rows)
 }
 
-fn holder_of(office: Option<Address>) -> String {
-    match office {
+fn or_none(account: Option<Address>) -> String {
+    match account {
         Some(account) if !account.is_zero() => account.to_string(),
-        Some(_) | None => "nobody".to_owned(),
+        Some(_) | None => "none".to_owned(),
     }
 }
 
@@ -187,7 +187,7 @@ async fn foretell(command: &Deploy, settings: &Settings, talk: &Talk) -> Outcome
             ("escrow", show(&foretold.escrow)),
             ("funding", show(&foretold.funding)),
             ("registry", show(&foretold.registry)),
-            ("permit2", holder_of(permit2)),
+            ("permit2", or_none(permit2)),
         ])
     });
     Ok(())

@@ -133,7 +133,7 @@ async fn connect(settings: &Settings, with_wallet: bool) -> Outcome<Registry> {
     })?;
     let key = if with_wallet { Some(open(settings).await?) } else { None };
     let escrow = settings.escrow()?;
-    let chain = Chain::connect(&settings.chain.rpc_url, escrow, key).await?;
+    let chain = Chain::of(settings, key).await?;
     let at = NodeRegistry::new(named, chain.provider.clone());
     let of = at.escrow().call().await.map_err(|error| contract("name its escrow", &error))?;
     if of != escrow {
