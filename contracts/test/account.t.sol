@@ -91,7 +91,8 @@ contract AccountTest is Fixture {
     }
 
     function testFuzz_withdraw_PaysBackExactly(uint96 amount, uint96 part) public {
-        vm.assume(amount != 0 && part != 0 && part <= amount);
+        vm.assume(amount != 0);
+        part = 1 + part % amount;
         rndr.mint(payer, amount);
         _deposit(payer, amount);
         vm.prank(payer);

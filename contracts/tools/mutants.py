@@ -132,7 +132,9 @@ def other(kind, text):
 
 def of_event(pool, path, node, text):
     start = node.source_mapping.start
-    pool.add(EVENT_REMOVED, path, start, start + len(text.encode()), "")
+    # With its semicolon, and a block in its place: what is left compiles below an `if` too.
+    end = Path(path).read_bytes().index(b";", start + len(text.encode())) + 1
+    pool.add(EVENT_REMOVED, path, start, end, "{}")
     call = node.expression
     spans = []
     for argument in call.arguments:

@@ -114,7 +114,10 @@ pub fn run(root: &Path, plan: &Plan) -> Result<()> {
             known.push((mutant.clone(), verdict, seconds));
         }
     }
-    println!("{} of {} mutants of the sample are known", known.len(), plan.sample);
+    match plan.events {
+        true => println!("all {} mutants of events are known", known.len()),
+        false => println!("{} of {} mutants of the sample are known", known.len(), plan.sample),
+    }
     if plan.part.0 != plan.part.1 {
         return Ok(());
     }
