@@ -85,7 +85,25 @@ impl Amount {
 
     /// 29 digits, zero padded, so that text order is number order in both databases.
     pub fn to_sql(self) -> String {
-        format!("{:0width$}", self.0, width = SQL_DIGITS)
+        self.sql_digits().map(char::from).iter().collect()
+    }
+
+    /// The same as bytes. In parts that fit a machine word: an index writes millions of them, and
+    /// divisions of 128 bits are slow.
+    pub fn sql_digits(self) -> [u8; SQL_DIGITS] {
+        const PART_DIGITS: usize = 10;
+        const PART: u128 = 10_000_000_000;
+        let mut digits = [b'0'; SQL_DIGITS];
+        let mut rest = self.0;
+        for part in digits.rchunks_mut(PART_DIGITS) {
+            let mut low = u64::try_from(rest % PART).unwrap_or_default();
+            rest /= PART;
+            for digit in part.iter_mut().rev() {
+                *digit += u8::try_from(low % 10).unwrap_or_default();
+                low /= 10;
+            }
+        }
+        digits
     }
 
     pub fn from_sql(text: &str) -> Result<Self, AmountError> {
@@ -224,7 +242,7 @@ mod tests {
         #[test]
         fn every_text_form_reads_back(a in amounts(), decimals in 0u8..=30) {
             prop_assert_eq!(Amount::from_sql(&a.to_sql()), Ok(a));
-            prop_assert_eq!(a.to_sql().len(), SQL_DIGITS);
+            prop_assert_eq!(a.to_sql(), format!("{:0width$}", a.base(), width = SQL_DIGITS));
             prop_assert_eq!(a.to_string().parse(), Ok(a));
             prop_assert_eq!(Amount::from_decimal(&a.to_decimal(decimals), decimals), Ok(a));
             let json = serde_json::to_string(&a).unwrap();

@@ -5,6 +5,7 @@ use contracts::Amount;
 use serde::Serialize;
 
 use crate::Reader;
+use crate::bulk::{Table, table};
 use crate::error::Result;
 use crate::values::{Row, Value, values};
 
@@ -37,8 +38,8 @@ impl Reader {
     }
 }
 
-pub(crate) const INSERT_ACCOUNTS: &str =
-    "INSERT INTO account_states (account, block, log_index, free, credit, seq) VALUES";
+pub(crate) const ACCOUNTS: Table =
+    table!("account_states", "account, block, log_index, free, credit, seq");
 
 pub(crate) fn account_values(state: &AccountState) -> Vec<Value> {
     values![state.account, state.block, state.log_index, state.free, state.credit, state.seq]

@@ -4,6 +4,7 @@ use alloy::primitives::{Address, B256};
 use serde::Serialize;
 
 use crate::Reader;
+use crate::bulk::{Table, table};
 use crate::error::Result;
 use crate::values::{Row, Value, values, words};
 
@@ -114,8 +115,8 @@ pub(crate) const SELECT_ESCROW: &str = "SELECT address, chain_id, genesis_hash, 
 pub(crate) const SELECT_TIP: &str = "SELECT block, hash, parent_hash, mined_at, verified, \
      digest FROM blocks ORDER BY block DESC LIMIT 1";
 
-pub(crate) const INSERT_BLOCKS: &str =
-    "INSERT INTO blocks (block, hash, parent_hash, mined_at, verified, digest) VALUES";
+pub(crate) const BLOCKS: Table =
+    table!("blocks", "block, hash, parent_hash, mined_at, verified, digest");
 
 pub(crate) fn block_values(block: &Block) -> Vec<Value> {
     values![

@@ -5,6 +5,7 @@ use contracts::Amount;
 use serde::Serialize;
 
 use crate::Reader;
+use crate::bulk::{Table, table};
 use crate::error::Result;
 use crate::values::{Row, Value, values};
 
@@ -45,8 +46,11 @@ impl Reader {
     }
 }
 
-pub(crate) const INSERT_BONDS: &str = "INSERT INTO bond_states (signer, block, log_index, owner, \
-     payout, capabilities_hash, bonded, unbonding, unbond_at, slashed, seq) VALUES";
+pub(crate) const BONDS: Table = table!(
+    "bond_states",
+    "signer, block, log_index, owner, payout, capabilities_hash, bonded, unbonding, \
+     unbond_at, slashed, seq"
+);
 
 pub(crate) fn bond_values(state: &BondState) -> Vec<Value> {
     values![

@@ -1,5 +1,7 @@
 //! pure: an event as the columns of its row and back, without loss.
 
+use std::borrow::Cow;
+
 use alloy::primitives::{Address, B256, U256};
 use contracts::event::{Committed, DelegateSet, DelegateSpent, Event};
 use contracts::{Amount, Lot, Order};
@@ -12,7 +14,7 @@ pub(crate) use read::event_of;
 /// `counterparty` is the other one it names, `party` a third.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Columns {
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     pub job_id: Option<B256>,
     pub account: Option<Address>,
     pub counterparty: Option<Address>,
@@ -40,7 +42,7 @@ pub(crate) struct Columns {
 pub(crate) fn columns_of(event: &Event) -> Columns {
     let after = event.account_after();
     let all = Columns {
-        kind: kind_of(event).to_owned(),
+        kind: kind_of(event).into(),
         job_id: event.job_id(),
         account: after.map(|a| a.account),
         free: after.and_then(|a| a.free),

@@ -24,15 +24,12 @@ const PG_WRITERS: u32 = 3;
 /// Postgres gives up on a statement after this many milliseconds; the longest of ours is one
 /// chunk of a backfill step.
 const PG_STATEMENT_MS: &str = "30000";
+/// Prepared statements kept of each connection to SQLite: every size of insert of every table.
+const SQLITE_STATEMENTS: usize = 200;
 /// Several processes may open one fresh file at once; the switch to WAL then fails at once
 /// instead of waiting, so it is tried again for about as long as a lock would be waited for.
 const OPEN_ATTEMPTS: u32 = 50;
 const OPEN_PAUSE: Duration = Duration::from_millis(100);
-/// Bound values of one statement; SQLite allows 32,766 and Postgres 65,535.
-const MAX_BINDS: usize = 30_000;
-/// Rows of one INSERT: beyond this the statement costs more to parse than its rows to write.
-const MAX_ROWS: usize = 250;
-
 #[derive(Clone)]
 pub(crate) enum Pool {
     /// SQLite takes one writer at a time, so this process has one connection for it.
@@ -81,7 +78,11 @@ macro_rules! bound {
             query = match value {
                 Value::Int(v) => query.bind(v),
                 Value::Text(v) => query.bind(v),
+                Value::Word(v) => query.bind(v),
+                Value::Amount(v) => query.bind(v.to_sql()),
                 Value::Bytes(v) => query.bind(v),
+                Value::Hash(v) => query.bind(v.to_vec()),
+                Value::Address(v) => query.bind(v.to_vec()),
                 Value::TooLarge(number) => return Err(Error::TooLarge(number)),
             };
         }
@@ -132,7 +133,8 @@ impl Pool {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true);
+            .foreign_keys(true)
+            .statement_cache_capacity(SQLITE_STATEMENTS);
         let one = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
         let writer = one.connect_with(options.clone()).await.map_err(failed)?;
         let many = SqlitePoolOptions::new().max_connections(READERS);
@@ -231,7 +233,7 @@ impl Tx {
         self.run(SqlStr::from_static(sql), values, true).await
     }
 
-    async fn run(&mut self, sql: SqlStr, values: Vec<Value>, keep: bool) -> Result<u64> {
+    pub async fn run(&mut self, sql: SqlStr, values: Vec<Value>, keep: bool) -> Result<u64> {
         let text = sql.clone();
         let failed = |e| Error::database(text.as_str(), e);
         match self {
@@ -246,30 +248,9 @@ impl Tx {
         }
     }
 
-    /// Inserts many rows with few statements. `head` is `INSERT INTO table (columns) VALUES`;
-    /// every row has one value for each column.
-    pub async fn insert(&mut self, head: &'static str, rows: Vec<Vec<Value>>) -> Result<()> {
-        let Some(width) = rows.first().map(Vec::len).filter(|width| *width > 0) else {
-            return Ok(());
-        };
-        let chunk = (MAX_BINDS / width).clamp(1, MAX_ROWS);
-        let mut rows = rows.into_iter().peekable();
-        while rows.peek().is_some() {
-            let values: Vec<Vec<Value>> = rows.by_ref().take(chunk).collect();
-            let full = values.len() == chunk;
-            let lists: Vec<String> =
-                (0..values.len()).map(|row| self.value_list(row * width + 1, width)).collect();
-            let text = format!("{head} {}", lists.join(", "));
-            let sql = sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(text));
-            // Only whole chunks come again; other lengths would fill the statement cache.
-            self.run(sql, values.into_iter().flatten().collect(), full).await?;
-        }
-        Ok(())
-    }
-
     /// Placeholders of one inserted row. SQLite searches numbered ones one by one, which takes
     /// longer than the insert when there are thousands; Postgres has no others.
-    fn value_list(&self, first: usize, width: usize) -> String {
+    pub fn value_list(&self, first: usize, width: usize) -> String {
         match self {
             Self::Sqlite(_) => format!("({})", vec!["?"; width].join(", ")),
             Self::Postgres(_) => placeholders(first, width),
@@ -283,6 +264,16 @@ impl Tx {
         match self {
             Self::Sqlite(tx) => tx.execute(sql).await.map(|_| ()).map_err(failed),
             Self::Postgres(tx) => tx.execute(sql).await.map(|_| ()).map_err(failed),
+        }
+    }
+
+    /// For statements that take as long as the tables are large.
+    pub async fn without_time_limit(&mut self) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(_) => {
+                self.execute("SET LOCAL statement_timeout = 0", vec![]).await.map(|_| ())
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use contracts::JobId;
 use contracts::event::Event;
 
 use crate::Reader;
+use crate::bulk::{Table, table};
 use crate::columns::{Columns, columns_of, event_of};
 use crate::entries::{Entry, all_entries, credit_book, wallet_book};
 use crate::error::{Error, Result};
@@ -134,10 +135,12 @@ fn start(after: Option<(u64, u64)>) -> (Value, Value) {
     }
 }
 
-pub(crate) const INSERT_EVENTS: &str = "INSERT INTO events (block, log_index, tx_hash, kind, \
-     job_id, account, counterparty, lot_hash, amount, fee, burn, free, seq, funded, released, \
-     pending, job_seq, mask, at, approved, hash, credit, spent, allowance, max_per_job, \
-     party) VALUES";
+pub(crate) const EVENTS: Table = table!(
+    "events",
+    "block, log_index, tx_hash, kind, job_id, account, counterparty, lot_hash, amount, fee, burn, \
+     free, seq, funded, released, pending, job_seq, mask, at, approved, hash, credit, spent, \
+     allowance, max_per_job, party"
+);
 
 pub(crate) fn event_values(row: &EventRow) -> Vec<Value> {
     let c = columns_of(&row.event);
@@ -145,7 +148,7 @@ pub(crate) fn event_values(row: &EventRow) -> Vec<Value> {
         row.block,
         row.log_index,
         row.tx_hash,
-        c.kind.as_str(),
+        c.kind,
         c.job_id,
         c.account,
         c.counterparty,
@@ -173,7 +176,7 @@ pub(crate) fn event_values(row: &EventRow) -> Vec<Value> {
 
 fn event_from(row: &Row) -> Result<EventRow> {
     let columns = Columns {
-        kind: row.get("kind")?,
+        kind: row.get::<String>("kind")?.into(),
         job_id: row.opt("job_id")?,
         account: row.opt("account")?,
         counterparty: row.opt("counterparty")?,

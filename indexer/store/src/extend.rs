@@ -7,24 +7,23 @@ use contracts::event::Event;
 use contracts::{Lot, Order};
 
 use crate::ChainWriter;
-use crate::accounts::{AccountState, INSERT_ACCOUNTS, account_values};
+use crate::accounts::{ACCOUNTS, AccountState, account_values};
 use crate::blocks::{
-    Block, Escrow, Head, INSERT_BLOCKS, SELECT_ESCROW, SELECT_TIP, block_from, block_values,
-    escrow_from,
+    BLOCKS, Block, Escrow, Head, SELECT_ESCROW, SELECT_TIP, block_from, block_values, escrow_from,
 };
-use crate::bonds::{BondState, INSERT_BONDS, bond_values};
+use crate::bonds::{BONDS, BondState, bond_values};
 use crate::dialect::{Tx, Writer};
 use crate::error::{Error, Result};
-use crate::events::{EventRow, INSERT_EVENTS, event_values};
+use crate::events::{EVENTS, EventRow, event_values};
 use crate::jobs::{
-    INSERT_JOB_STATES, INSERT_LOT_STATES, INSERT_LOTS, INSERT_ORDERS, JobOrder, JobState, LotRow,
-    LotState, job_order_values, job_state_values, lot_row_values, lot_state_values,
+    JOB_STATES, JobOrder, JobState, LOT_STATES, LOTS, LotRow, LotState, ORDERS, job_order_values,
+    job_state_values, lot_row_values, lot_state_values,
 };
 use crate::registry::{
-    INSERT_REGISTRY_EVENTS, INSERT_REGISTRY_RECEIPTS, RegistryRow, receipt_values, registry_values,
+    REGISTRY_EVENTS, REGISTRY_RECEIPTS, RegistryRow, receipt_values, registry_values,
 };
 use crate::roles::{
-    DelegateState, INSERT_DELEGATES, INSERT_OFFICES, OfficeState, delegate_values, office_values,
+    DELEGATES, DelegateState, OFFICES, OfficeState, delegate_values, office_values,
 };
 use crate::values::values;
 
@@ -76,22 +75,19 @@ impl ChainWriter {
         let mut tx = self.pool.write(Writer::Chain).await?;
         let tip = tx.one(SELECT_TIP, vec![]).await?.as_ref().map(block_from).transpose()?;
         check_links(tip.as_ref(), &step.blocks)?;
-        tx.insert(INSERT_BLOCKS, step.blocks.iter().map(block_values).collect()).await?;
-        tx.insert(INSERT_EVENTS, step.events.iter().map(event_values).collect()).await?;
-        tx.insert(INSERT_ORDERS, step.orders.iter().map(job_order_values).collect()).await?;
-        tx.insert(INSERT_LOTS, step.lots.iter().map(lot_row_values).collect()).await?;
-        tx.insert(INSERT_ACCOUNTS, step.accounts.iter().map(account_values).collect()).await?;
-        tx.insert(INSERT_JOB_STATES, step.jobs.iter().map(job_state_values).collect()).await?;
-        let lot_states = step.lot_states.iter().map(lot_state_values).collect();
-        tx.insert(INSERT_LOT_STATES, lot_states).await?;
-        let delegates = step.delegates.iter().map(delegate_values).collect();
-        tx.insert(INSERT_DELEGATES, delegates).await?;
-        tx.insert(INSERT_OFFICES, step.offices.iter().map(office_values).collect()).await?;
-        let registry = step.registry.iter().map(registry_values).collect();
-        tx.insert(INSERT_REGISTRY_EVENTS, registry).await?;
-        let receipts = step.registry.iter().flat_map(receipt_values).collect();
-        tx.insert(INSERT_REGISTRY_RECEIPTS, receipts).await?;
-        tx.insert(INSERT_BONDS, step.bonds.iter().map(bond_values).collect()).await?;
+        tx.load(&BLOCKS, step.blocks.iter().map(block_values)).await?;
+        tx.load(&EVENTS, step.events.iter().map(event_values)).await?;
+        tx.load(&ORDERS, step.orders.iter().map(job_order_values)).await?;
+        tx.load(&LOTS, step.lots.iter().map(lot_row_values)).await?;
+        tx.load(&ACCOUNTS, step.accounts.iter().map(account_values)).await?;
+        tx.load(&JOB_STATES, step.jobs.iter().map(job_state_values)).await?;
+        tx.load(&LOT_STATES, step.lot_states.iter().map(lot_state_values)).await?;
+        tx.load(&DELEGATES, step.delegates.iter().map(delegate_values)).await?;
+        tx.load(&OFFICES, step.offices.iter().map(office_values)).await?;
+        tx.load(&REGISTRY_EVENTS, step.registry.iter().map(registry_values)).await?;
+        let receipts: Vec<_> = step.registry.iter().flat_map(receipt_values).collect();
+        tx.load(&REGISTRY_RECEIPTS, receipts.into_iter()).await?;
+        tx.load(&BONDS, step.bonds.iter().map(bond_values)).await?;
         write_heads(&mut tx, &step.heads).await?;
         tx.commit().await
     }

@@ -5,6 +5,7 @@ use contracts::{Amount, JobId, Lot, Order};
 use serde::Serialize;
 
 use crate::Reader;
+use crate::bulk::{Table, table};
 use crate::error::Result;
 use crate::terms::{lot_columns, lot_from, lot_values, order_columns, order_from, order_values};
 use crate::values::{Row, Value, values, words};
@@ -233,25 +234,32 @@ impl Reader {
     }
 }
 
-pub(crate) const INSERT_ORDERS: &str = "INSERT INTO job_orders (job_id, block, payer, refund_to, \
-     approver, settler, fee_receiver, cap, max_unit_price, units, open_by, work_deadline, \
-     review_seconds, claim_grace, fee_bps, burn_bps, spec_hash, quote_hash, salt) VALUES";
+pub(crate) const ORDERS: Table = table!(
+    "job_orders",
+    "job_id, block, payer, refund_to, approver, settler, fee_receiver, cap, max_unit_price, \
+     units, open_by, work_deadline, review_seconds, claim_grace, fee_bps, burn_bps, \
+     spec_hash, quote_hash, salt"
+);
 
 pub(crate) fn job_order_values(row: &JobOrder) -> Vec<Value> {
     values![row.job_id, row.block].into_iter().chain(order_values(&row.order)).collect()
 }
 
-pub(crate) const INSERT_LOTS: &str = "INSERT INTO lots (lot_hash, job_id, block, node, word, \
-     mask, unit_price, receipts_root, key_commit) VALUES";
+pub(crate) const LOTS: Table = table!(
+    "lots",
+    "lot_hash, job_id, block, node, word, mask, unit_price, receipts_root, key_commit"
+);
 
 pub(crate) fn lot_row_values(row: &LotRow) -> Vec<Value> {
     let place = values![row.lot_hash, row.job_id, row.block];
     place.into_iter().chain(lot_values(&row.lot)).collect()
 }
 
-pub(crate) const INSERT_JOB_STATES: &str = "INSERT INTO job_states (job_id, block, log_index, \
-     funded, released, pending, units_paid, job_seq, closed, work_deadline, close_requested, \
-     credit_share) VALUES";
+pub(crate) const JOB_STATES: Table = table!(
+    "job_states",
+    "job_id, block, log_index, funded, released, pending, units_paid, job_seq, closed, \
+     work_deadline, close_requested, credit_share"
+);
 
 pub(crate) fn job_state_values(state: &JobState) -> Vec<Value> {
     values![
@@ -270,8 +278,8 @@ pub(crate) fn job_state_values(state: &JobState) -> Vec<Value> {
     ]
 }
 
-pub(crate) const INSERT_LOT_STATES: &str = "INSERT INTO lot_states (lot_hash, block, log_index, \
-     status, window_end, rejected, paid, lot_key) VALUES";
+pub(crate) const LOT_STATES: Table =
+    table!("lot_states", "lot_hash, block, log_index, status, window_end, rejected, paid, lot_key");
 
 pub(crate) fn lot_state_values(state: &LotState) -> Vec<Value> {
     values![

@@ -15,6 +15,7 @@ use std::path::Path;
 pub mod accounts;
 pub mod blocks;
 pub mod bonds;
+mod bulk;
 mod columns;
 mod dialect;
 pub mod entries;

@@ -1,5 +1,6 @@
 //! Rows of the registry's events, and of the receipts of slashes, read back as the event itself.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256, Bytes};
@@ -7,6 +8,7 @@ use contracts::registry::{RegistryEvent, Slashed};
 use contracts::{Amount, JobId, Receipt};
 
 use crate::Reader;
+use crate::bulk::{Table, table};
 use crate::entries::{Entry, entries_of_registry};
 use crate::error::{Error, Result};
 use crate::values::{Row, Value, values};
@@ -121,7 +123,7 @@ fn read(rows: &[Row], mut words: Words) -> Result<Vec<RegistryRow>> {
 /// The columns of `registry_events` that depend on the kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Columns {
-    kind: String,
+    kind: Cow<'static, str>,
     signer: Address,
     account: Option<Address>,
     payout: Option<Address>,
@@ -137,8 +139,8 @@ struct Columns {
 }
 
 fn columns_of(event: &RegistryEvent) -> Columns {
-    let all = |kind: &str, seq| {
-        let (kind, signer) = (kind.to_owned(), event.signer());
+    let all = |kind: &'static str, seq| {
+        let (kind, signer) = (kind.into(), event.signer());
         Columns { kind, signer, seq, ..Columns::default() }
     };
     match event {
@@ -189,7 +191,7 @@ fn event_of(
     if c.kind != "slashed" && (first.is_some() || second.is_some()) {
         return Err(format!("a {} event with receipts", c.kind));
     }
-    let event = match c.kind.as_str() {
+    let event = match c.kind.as_ref() {
         "registered" => RegistryEvent::Registered {
             signer,
             owner: need(c.account, "account")?,
@@ -257,9 +259,11 @@ fn need<T>(value: Option<T>, column: &str) -> Result<T, String> {
     value.ok_or_else(|| format!("no {column}"))
 }
 
-pub(crate) const INSERT_REGISTRY_EVENTS: &str = "INSERT INTO registry_events (block, log_index, \
-     tx_hash, kind, signer, account, payout, capabilities_hash, job_id, amount, bonded, \
-     unbonding, burned, rewarded, at, seq) VALUES";
+pub(crate) const REGISTRY_EVENTS: Table = table!(
+    "registry_events",
+    "block, log_index, tx_hash, kind, signer, account, payout, capabilities_hash, job_id, \
+     amount, bonded, unbonding, burned, rewarded, at, seq"
+);
 
 pub(crate) fn registry_values(row: &RegistryRow) -> Vec<Value> {
     let c = columns_of(&row.event);
@@ -267,7 +271,7 @@ pub(crate) fn registry_values(row: &RegistryRow) -> Vec<Value> {
         row.block,
         row.log_index,
         row.tx_hash,
-        c.kind.as_str(),
+        c.kind,
         c.signer,
         c.account,
         c.payout,
@@ -283,9 +287,11 @@ pub(crate) fn registry_values(row: &RegistryRow) -> Vec<Value> {
     ]
 }
 
-pub(crate) const INSERT_REGISTRY_RECEIPTS: &str = "INSERT INTO registry_receipts (block, \
-     log_index, place, job_id, unit, attempt, output_hash, preview_hash, key_commit, started_at, \
-     finished_at, signature) VALUES";
+pub(crate) const REGISTRY_RECEIPTS: Table = table!(
+    "registry_receipts",
+    "block, log_index, place, job_id, unit, attempt, output_hash, preview_hash, key_commit, \
+     started_at, finished_at, signature"
+);
 
 /// The rows of a slash's receipts; none for any other event.
 pub(crate) fn receipt_values(row: &RegistryRow) -> Vec<Vec<Value>> {
@@ -312,7 +318,7 @@ pub(crate) fn receipt_values(row: &RegistryRow) -> Vec<Vec<Value>> {
 
 fn columns_from(row: &Row) -> Result<Columns> {
     Ok(Columns {
-        kind: row.get("kind")?,
+        kind: row.get::<String>("kind")?.into(),
         signer: row.get("signer")?,
         account: row.opt("account")?,
         payout: row.opt("payout")?,

@@ -5,6 +5,7 @@ use contracts::Amount;
 use serde::Serialize;
 
 use crate::Reader;
+use crate::bulk::{Table, table};
 use crate::error::Result;
 use crate::values::{Row, Value, values};
 
@@ -60,8 +61,10 @@ impl Reader {
     }
 }
 
-pub(crate) const INSERT_DELEGATES: &str = "INSERT INTO delegate_states (payer, agent, block, \
-     log_index, settler, allowance, max_per_job, expiry) VALUES";
+pub(crate) const DELEGATES: Table = table!(
+    "delegate_states",
+    "payer, agent, block, log_index, settler, allowance, max_per_job, expiry"
+);
 
 pub(crate) fn delegate_values(state: &DelegateState) -> Vec<Value> {
     values![
@@ -89,8 +92,8 @@ pub(crate) fn delegate_from(row: &Row) -> Result<DelegateState> {
     })
 }
 
-pub(crate) const INSERT_OFFICES: &str =
-    "INSERT INTO office_states (block, log_index, credit_settler, paused_until, seq) VALUES";
+pub(crate) const OFFICES: Table =
+    table!("office_states", "block, log_index, credit_settler, paused_until, seq");
 
 pub(crate) fn office_values(state: &OfficeState) -> Vec<Value> {
     values![state.block, state.log_index, state.credit_settler, state.paused_until, state.seq]

@@ -1,5 +1,7 @@
 //! Values on their way into columns and back: numbers, text, bytes and nothing else.
 
+use std::borrow::Cow;
+
 use alloy::primitives::{Address, B256, Bytes, U256};
 use contracts::amount::Amount;
 use sqlx::postgres::PgRow;
@@ -14,6 +16,11 @@ pub(crate) enum Value {
     Int(Option<i64>),
     Text(Option<String>),
     Bytes(Option<Vec<u8>>),
+    // What most columns hold, without a heap allocation for each.
+    Word(&'static str),
+    Amount(Amount),
+    Hash(B256),
+    Address(Address),
     /// Does not fit a column; running a statement with it is an error.
     TooLarge(u64),
 }
@@ -94,7 +101,7 @@ macro_rules! words {
         }
         impl From<$name> for $crate::values::Value {
             fn from(word: $name) -> Self {
-                Self::from(word.as_str())
+                Self::Word(word.as_str())
             }
         }
     };
@@ -139,13 +146,13 @@ impl From<Option<&str>> for Value {
 
 impl From<Amount> for Value {
     fn from(amount: Amount) -> Self {
-        Self::Text(Some(amount.to_sql()))
+        Self::Amount(amount)
     }
 }
 
 impl From<Option<Amount>> for Value {
     fn from(amount: Option<Amount>) -> Self {
-        Self::Text(amount.map(Amount::to_sql))
+        amount.map_or(Self::Text(None), Self::Amount)
     }
 }
 
@@ -181,36 +188,63 @@ macro_rules! number_from_cell {
 }
 number_from_cell!(u8, u16, u32, u64);
 
-macro_rules! bytes_value {
-    ($($bytes:ty => $as:ident),+ $(,)?) => { $(
+macro_rules! fixed_bytes {
+    ($($bytes:ident => $variant:ident),+ $(,)?) => { $(
         impl From<$bytes> for Value {
             fn from(bytes: $bytes) -> Self {
-                Self::Bytes(Some(bytes.$as().to_vec()))
+                Self::$variant(bytes)
             }
         }
         impl From<&$bytes> for Value {
             fn from(bytes: &$bytes) -> Self {
-                Self::Bytes(Some(bytes.$as().to_vec()))
+                Self::$variant(*bytes)
             }
         }
         impl From<Option<$bytes>> for Value {
             fn from(bytes: Option<$bytes>) -> Self {
-                Self::Bytes(bytes.map(|b| b.$as().to_vec()))
+                bytes.map_or(Self::Bytes(None), Self::$variant)
             }
         }
     )+ };
 }
-bytes_value!(B256 => as_slice, Address => as_slice, Bytes => as_ref);
+fixed_bytes!(B256 => Hash, Address => Address);
+
+impl From<Bytes> for Value {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(Some(bytes.to_vec()))
+    }
+}
+
+impl From<&Bytes> for Value {
+    fn from(bytes: &Bytes) -> Self {
+        Self::Bytes(Some(bytes.to_vec()))
+    }
+}
+
+impl From<Option<Bytes>> for Value {
+    fn from(bytes: Option<Bytes>) -> Self {
+        Self::Bytes(bytes.map(|bytes| bytes.to_vec()))
+    }
+}
 
 impl From<U256> for Value {
     fn from(mask: U256) -> Self {
-        Self::Bytes(Some(mask.to_be_bytes_vec()))
+        Self::Hash(mask.into())
     }
 }
 
 impl From<Option<U256>> for Value {
     fn from(mask: Option<U256>) -> Self {
-        Self::Bytes(mask.map(|m| m.to_be_bytes_vec()))
+        mask.map_or(Self::Bytes(None), Self::from)
+    }
+}
+
+impl From<Cow<'static, str>> for Value {
+    fn from(text: Cow<'static, str>) -> Self {
+        match text {
+            Cow::Borrowed(word) => Self::Word(word),
+            Cow::Owned(text) => Self::Text(Some(text)),
+        }
     }
 }
 

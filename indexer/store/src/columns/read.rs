@@ -21,7 +21,7 @@ pub(crate) fn event_of(
     order: Option<Order>,
     lot: Option<Lot>,
 ) -> Result<Event, String> {
-    let event = match columns.kind.as_str() {
+    let event = match columns.kind.as_ref() {
         "opened" => opened(columns, need(order, "order in job_orders")?)?,
         "released" => released(columns, need(lot, "lot in lots")?)?,
         "committed" => committed(columns, need(lot, "lot in lots")?)?,
@@ -47,7 +47,7 @@ fn account_event(c: &Columns) -> Result<Event, String> {
     let free = need(c.free, "free")?;
     let seq = need(c.seq, "seq")?;
     let account = need(c.account, "account")?;
-    Ok(match c.kind.as_str() {
+    Ok(match c.kind.as_ref() {
         "deposited" => {
             let from = need(c.counterparty, "counterparty")?;
             Event::Deposited(Deposited { account, from, amount, free, seq })
@@ -71,7 +71,7 @@ fn account_event(c: &Columns) -> Result<Event, String> {
 
 fn consent_event(c: &Columns) -> Result<Event, String> {
     let seq = need(c.seq, "seq")?;
-    Ok(match c.kind.as_str() {
+    Ok(match c.kind.as_ref() {
         "credit_issued" => Event::CreditIssued(CreditIssued {
             account: need(c.account, "account")?,
             amount: need(c.amount, "amount")?,
@@ -148,7 +148,7 @@ fn committed(c: &Columns, lot: Lot) -> Result<Event, String> {
 fn job_event(c: &Columns) -> Result<Event, String> {
     let job_id = need(c.job_id, "job_id")?;
     let job_seq = need(c.job_seq, "job_seq")?;
-    Ok(match c.kind.as_str() {
+    Ok(match c.kind.as_ref() {
         "topped_up" => Event::ToppedUp(ToppedUp {
             job_id,
             from: need(c.account, "account")?,
@@ -187,7 +187,7 @@ fn job_event(c: &Columns) -> Result<Event, String> {
 }
 
 fn ending_event(c: &Columns, job_id: B256, job_seq: u32) -> Result<Event, String> {
-    Ok(match c.kind.as_str() {
+    Ok(match c.kind.as_ref() {
         "delegate_spent" => Event::DelegateSpent(DelegateSpent {
             job_id,
             payer: need(c.party, "party")?,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Store;
-use crate::testing::{child, on_both, step};
+use crate::testing::{Draw, KINDS, add_registry, child, on_both, step};
 
 #[tokio::test]
 async fn many_may_open_a_fresh_database_at_once() {
@@ -45,6 +45,39 @@ async fn a_database_of_another_release_is_refused() {
         world.tamper("DELETE FROM migrations WHERE version <> 2").await;
         let error = world.again().await.err().unwrap();
         assert!(matches!(error, Error::Migration { version: 2 }), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rows_of_an_older_database_are_all_there_after_the_migration() {
+    on_both(|world| async move {
+        let empty = if world.is_sqlite() {
+            let folder = world.objects.join("older");
+            let url = format!("sqlite:{}", folder.join("store.db").display());
+            Pool::open(&url).await.unwrap()
+        } else {
+            world.tamper("DROP SCHEMA public CASCADE").await;
+            world.tamper("CREATE SCHEMA public").await;
+            world.store.pool.clone()
+        };
+        migrate_by(&empty, &MIGRATIONS[..6]).await.unwrap();
+        let store = Store { pool: empty, objects: world.store.objects() };
+        let mut parent = None;
+        for number in 0..3 {
+            let block = child(parent.as_ref(), 0);
+            let mut draw = Draw::new(number);
+            let mut step = step(&block, (0..KINDS).map(|kind| draw.event(kind)).collect());
+            add_registry(&mut step, number, &mut draw);
+            store.chain_writer().extend(&step).await.unwrap();
+            parent = Some(block);
+        }
+        let before = format!("{:?}", store.reader().rows_between(0, 9).await.unwrap());
+        migrate(&store.pool).await.unwrap();
+        let after = format!("{:?}", store.reader().rows_between(0, 9).await.unwrap());
+        assert_eq!(after, before);
+        assert!(before.len() > 10_000 && before.matches("BondState").count() > 2);
+        store.close().await;
     })
     .await;
 }
