@@ -17,14 +17,17 @@ mod stories {
     mod edge;
     mod faults;
     mod funding;
+    mod hostile;
     mod lifecycle;
     mod model;
     mod multicalls;
     mod nodes;
     mod outage;
     mod pauses;
+    mod pool;
     mod reorg;
     mod restart;
+    mod schedules;
     mod sender;
     mod silence;
     mod vouchers;

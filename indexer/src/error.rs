@@ -36,6 +36,8 @@ impl Error {
             Self::Chain(_) => true,
             Self::Store(error) => error.is_transient(),
             Self::Ledger(_) | Self::Bond(_) | Self::Log { .. } | Self::RegistryLog { .. } => false,
+            // A node that is still syncing, or whose answer got lost.
+            Self::Identity(identity::Refusal::NoGenesis) => true,
             Self::Identity(_) | Self::Stop(_) => false,
         }
     }

@@ -64,7 +64,7 @@ pub enum Refusal {
          check RNDR__CHAIN__REGISTRY, or deploy the registry first"
     )]
     NotTheRegistry { registry: Address, escrow: Address, reason: String },
-    #[error("the chain node knows no first block; it is still syncing, or no node at all")]
+    #[error("the chain node knows no first block yet; is it still syncing?")]
     NoGenesis,
     #[error(
         "the deployment block of {escrow} cannot be found, the chain node keeps no old state \

@@ -19,12 +19,24 @@ const POSTGRES_VARIABLE: &str = "RNDR_TEST_POSTGRES";
 const SHORT: Duration = Duration::from_secs(5 * 60);
 const LONG: Duration = Duration::from_secs(40 * 60);
 
-/// Runs every step; the exit code is 0 only when all were green.
-pub fn run(root: &Path) -> ExitCode {
-    steps::conclude(&steps::run_all(all(root)))
+const NIGHT: Duration = Duration::from_secs(12 * 60 * 60); // with all seeds
+
+/// Set to 1, random tests are played from all their seeds.
+const FULL_VARIABLE: &str = "RNDR_FULL";
+
+/// From how many seeds the random tests of chain faults are played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seeds {
+    Few,
+    All,
 }
 
-fn all(root: &Path) -> Vec<Step<'_>> {
+/// Runs every step; the exit code is 0 only when all were green.
+pub fn run(root: &Path, seeds: Seeds) -> ExitCode {
+    steps::conclude(&steps::run_all(all(root, seeds)))
+}
+
+fn all(root: &Path, seeds: Seeds) -> Vec<Step<'_>> {
     vec![
         inside("tidy", || tidy::run(root, false)),
         cargo(root, "rustfmt", SHORT, &["fmt", "--all", "--check"]),
@@ -41,8 +53,11 @@ fn all(root: &Path) -> Vec<Step<'_>> {
         cargo(root, "clippy", LONG, CLIPPY),
         cargo(root, "build", LONG, &["build", "--workspace", "--all-targets", "--locked"]),
         inside("openapi check", || generated::openapi(root, Mode::Check)),
-        cargo(root, "cargo test on SQLite", LONG, TEST),
-        inside("cargo test on PostgreSQL", || test_on_postgres(root)),
+        inside("cargo test on SQLite", move || test(root, None, seeds)),
+        inside("cargo test on PostgreSQL", move || {
+            let cluster = Cluster::start()?;
+            test(root, Some(&cluster), seeds)
+        }),
     ]
 }
 
@@ -70,10 +85,16 @@ fn forge(root: &Path, name: &'static str, limit: Duration, words: &[&str]) -> St
     Step { name, work: Work::Program(command, limit) }
 }
 
-fn test_on_postgres(root: &Path) -> Result<()> {
-    let cluster = Cluster::start()?;
+fn test(root: &Path, on: Option<&Cluster>, seeds: Seeds) -> Result<()> {
     let mut command = Command::new("cargo");
-    command.args(TEST).current_dir(root);
-    command.env(POSTGRES_VARIABLE, cluster.url());
-    steps::run(&mut command, LONG)
+    command.args(TEST).current_dir(root).env_remove(POSTGRES_VARIABLE);
+    if let Some(cluster) = on {
+        command.env(POSTGRES_VARIABLE, cluster.url());
+    }
+    let limit = match seeds {
+        Seeds::Few => LONG,
+        Seeds::All => NIGHT,
+    };
+    let full = if seeds == Seeds::All { "1" } else { "0" };
+    steps::run(command.env(FULL_VARIABLE, full), limit)
 }

@@ -19,13 +19,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use ci::Seeds;
 use generated::Mode;
 use halmos::Mutants;
 
 const USAGE: &str = "\
 usage: cargo xtask <task>
   setup [--test]            install what the demo, or the tests as well, need
-  ci                        every check and test, with the time of each
+  ci [--full]               every check and test, with the time of each; --full plays
+                            the random tests of chain faults from all their seeds
   tidy [--write]            the house rules; --write prints the tree into ARCHITECTURE.md
   contracts write|check     ABI and bytecode in contracts/artifacts
   contracts deep [PART ..]  what takes hours: fuzz, invariants, halmos, mutate
@@ -52,7 +54,8 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
     let root = root()?;
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["ci"] => return Ok(ci::run(&root)),
+        ["ci"] => return Ok(ci::run(&root, Seeds::Few)),
+        ["ci", "--full"] => return Ok(ci::run(&root, Seeds::All)),
         ["setup"] => setup::run(&root, false)?,
         ["setup", "--test"] => setup::run(&root, true)?,
         ["tidy"] => tidy::run(&root, false)?,

@@ -1,101 +1,76 @@
-//! A chain node that drops its socket, hangs, comes back as another chain, or is the wrong one.
+//! A chain node that drops its socket, hangs, halts, comes back as another chain, or is none.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alloy::primitives::Address;
 use contracts::Amount;
 use indexer::identity::Refusal;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
 use crate::world::anvil::{Anvil, Options};
+use crate::world::proxy::{Proxy, SocketFault};
+use crate::world::seeds::seeds;
+use crate::world::truth::{Finals, no_wrong_row};
 use crate::world::{RNDR, World, eventually, free_port};
 
 /// So rare that only the socket can have woken the indexer in time.
 const NEVER: Duration = Duration::from_secs(3_600);
 
-/// A way to the chain node that can be cut.
-struct Way {
-    url: String,
-    /// Connections let through so far.
-    taken: Arc<AtomicUsize>,
-    closed: Arc<AtomicBool>,
-    cut: std::sync::Mutex<CancellationToken>,
-    shared: Arc<std::sync::Mutex<CancellationToken>>,
-}
-
-impl Way {
-    async fn to(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("ws://{}", listener.local_addr().unwrap());
-        let taken = Arc::new(AtomicUsize::new(0));
-        let closed = Arc::new(AtomicBool::new(false));
-        let token = CancellationToken::new();
-        let shared = Arc::new(std::sync::Mutex::new(token.clone()));
-        let (count, shut, current) = (taken.clone(), closed.clone(), shared.clone());
-        tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                if shut.load(Ordering::SeqCst) {
-                    continue;
-                }
-                count.fetch_add(1, Ordering::SeqCst);
-                let cut = current.lock().unwrap().clone();
-                tokio::spawn(async move {
-                    let mut far = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-                        () = cut.cancelled() => {}
-                    }
-                });
-            }
-        });
-        Self { url, taken, closed, cut: std::sync::Mutex::new(token), shared }
-    }
-
-    /// Ends every connection and takes no new one.
-    fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
-        let fresh = CancellationToken::new();
-        *self.shared.lock().unwrap() = fresh.clone();
-        std::mem::replace(&mut *self.cut.lock().unwrap(), fresh).cancel();
-    }
-
-    fn open(&self) {
-        self.closed.store(false, Ordering::SeqCst);
-    }
-
-    fn taken(&self) -> usize {
-        self.taken.load(Ordering::SeqCst)
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_socket_is_built_again_and_no_block_is_missed() {
+async fn fl10_a_lost_socket_is_built_again_and_no_block_is_missed() {
     let world = World::new().await;
-    let way = Way::to(world.anvil.port).await;
+    let way = Proxy::before(&world.anvil, 1).await;
     let store = world.store().await;
-    let ws_url = Some(way.url.clone());
+    let ws_url = Some(way.ws_url());
     let config = indexer::Config { ws_url, poll: NEVER, ..world.indexer_config() };
     let indexer = world.indexer_as(config, &store);
     world.caught_up(&store).await;
     // Mines until the subscription is there; the first head through it wakes the indexer.
-    let subscribed = || async { (way.taken() == 1).then_some(()) };
+    let subscribed = || async { (way.sockets() == 1).then_some(()) };
     eventually("the socket", subscribed).await;
     wake(&world, &store).await;
 
     let payer = world.funded("payer", 10 * RNDR).await;
-    way.close();
+    way.turn_sockets(SocketFault::Cut);
     world.deposit(&payer, 2 * RNDR).await;
-    way.open();
-    let again = || async { (way.taken() >= 2).then_some(()) };
+    way.heal();
+    let again = || async { (way.sockets() >= 2).then_some(()) };
     eventually("a new socket", again).await;
     // Nothing is mined any more: what came without a socket is read when there is one again.
     world.caught_up(&store).await;
     let account = store.reader().account(payer.address()).await.unwrap().unwrap();
     assert_eq!(account.free, Amount::from_base(2 * RNDR).unwrap());
     indexer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fl10_sockets_that_say_nothing_too_little_or_too_much_cost_no_block() {
+    for seed in seeds(1, 20) {
+        let world = World::new().await;
+        let way = Proxy::before(&world.anvil, seed).await;
+        let store = world.store().await;
+        let (ws_url, poll) = (Some(way.ws_url()), Duration::from_millis(200));
+        let config = indexer::Config { ws_url, poll, ..world.indexer_config() };
+        let indexer = world.indexer_as(config, &store);
+        let finals = Finals::watch(&store);
+        let payer = world.funded("payer", 100 * RNDR).await;
+        let opened = || async { (way.sockets() == 1).then_some(()) };
+        eventually("the socket", opened).await;
+        for fault in [SocketFault::Misses, SocketFault::Repeats, SocketFault::HalfOpen] {
+            way.turn_sockets(fault);
+            let told = way.told();
+            let met = || async {
+                world.anvil.mine(1).await;
+                (way.told() > told + 2).then_some(())
+            };
+            eventually("bad heads", met).await;
+            world.deposit(&payer, RNDR).await;
+            world.audited(&store).await;
+        }
+        way.heal();
+        assert!(no_wrong_row(&world, &store).await >= 3);
+        finals.none_taken_back(&world).await;
+        indexer.stop().await;
+    }
 }
 
 /// Mines until the index has the head: a head that comes before the subscription wakes nobody.
@@ -127,7 +102,7 @@ async fn polling_is_enough_when_no_socket_can_be_had() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_hangs_is_waited_for() {
+async fn fl9_a_node_that_hangs_is_waited_for() {
     let world = World::new().await;
     let store = world.store().await;
     let indexer = world.indexer(&store);
@@ -135,13 +110,15 @@ async fn a_node_that_hangs_is_waited_for() {
     world.anvil.signal("-STOP");
     tokio::time::sleep(Duration::from_secs(2)).await;
     world.anvil.signal("-CONT");
+    let back = Instant::now();
     world.anvil.mine(3).await;
     world.caught_up(&store).await;
+    assert!(back.elapsed() < Duration::from_secs(10), "{:?}", back.elapsed());
     indexer.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_comes_back_as_another_chain_is_refused() {
+async fn fr7_a_node_that_comes_back_as_another_chain_is_refused() {
     let port = free_port();
     let first = Options { port, timestamp: Some(1_700_000_000), ..Options::default() };
     let mut world = World::on(first.clone()).await;
@@ -164,6 +141,27 @@ async fn a_node_that_comes_back_as_another_chain_is_refused() {
     let error = world.indexer(&store).fails().await.to_string();
     assert!(error.contains("point --rpc-url at chain 31337"), "{error}");
     assert_eq!(before, format!("{:?}", store.reader().rows_between(0, 1_000).await.unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fr6_a_chain_that_halts_and_then_mines_two_thousand_blocks_is_caught_up_with() {
+    let world = World::new().await;
+    let store = world.store().await;
+    let indexer = world.indexer(&store);
+    let finals = Finals::watch(&store);
+    let payer = world.funded("payer", 100 * RNDR).await;
+    world.deposit(&payer, 3 * RNDR).await;
+    world.caught_up(&store).await;
+    // Ten looks of the indexer at a chain that stands still.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.anvil.mine(2_000).await;
+    world.deposit(&payer, 4 * RNDR).await;
+    world.audited(&store).await;
+    let tip = store.reader().tip().await.unwrap().unwrap();
+    assert_eq!(u64::try_from(tip.mined_at).unwrap(), world.anvil.now().await);
+    assert_eq!(no_wrong_row(&world, &store).await, 2);
+    finals.none_taken_back(&world).await;
+    indexer.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -282,7 +282,7 @@ async fn reorg_while_the_indexer_is_away_is_found_at_its_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reorg_of_final_blocks_stops_the_indexer_and_changes_no_row() {
+async fn fr4_reorg_of_final_blocks_stops_the_indexer_and_changes_no_row() {
     let world = World::on(Options { slots_in_an_epoch: 1, ..Options::default() }).await;
     let store = world.store().await;
     let payer = world.funded("payer", 100 * RNDR).await;

@@ -25,8 +25,13 @@ pub mod counter;
 pub mod database;
 pub mod deals;
 pub mod desk;
+pub mod lies;
+pub mod pool;
+pub mod proxy;
+pub mod seeds;
 pub mod studio;
 pub mod troupe;
+pub mod truth;
 pub mod watched;
 pub mod ways;
 
@@ -357,6 +362,25 @@ impl<E: Display + Send + 'static> Running<E> {
         self.stop.cancel();
         if let Err(error) = self.ended().await {
             panic!("stopped with: {error}");
+        }
+    }
+
+    /// Ended at whatever it is doing, as by a crash.
+    pub async fn kill(mut self) {
+        let task = self.task.take().expect("it runs");
+        task.abort();
+        let _ = task.await;
+    }
+
+    /// Waits for something that only comes while it runs.
+    pub async fn until<T>(&mut self, done: impl Future<Output = T>) -> T {
+        let task = self.task.as_mut().expect("it runs");
+        tokio::select! {
+            done = done => done,
+            ended = task => match ended.expect("it does not panic") {
+                Ok(()) => panic!("it ended meanwhile"),
+                Err(error) => panic!("it stopped meanwhile: {error}"),
+            }
         }
     }
 
