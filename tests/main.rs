@@ -6,6 +6,7 @@ mod world;
 
 mod stories {
     mod audit;
+    mod bench;
     mod bonds;
     mod cli;
     mod closing;

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::generated::{self, Mode};
 use crate::halmos::{self, Mutants};
-use crate::postgres::Cluster;
+use crate::postgres::{Cluster, Keeping};
 use crate::steps::{self, Step, Work};
 use crate::{foundry, planted, slither, tidy};
 
@@ -55,7 +55,7 @@ fn all(root: &Path, seeds: Seeds) -> Vec<Step<'_>> {
         inside("openapi check", || generated::openapi(root, Mode::Check)),
         inside("cargo test on SQLite", move || test(root, None, seeds)),
         inside("cargo test on PostgreSQL", move || {
-            let cluster = Cluster::start()?;
+            let cluster = Cluster::start(Keeping::Nothing)?;
             test(root, Some(&cluster), seeds)
         }),
     ]

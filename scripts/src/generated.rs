@@ -26,6 +26,8 @@ const CONTRACTS: &[(&str, &str)] = &[
     ("Permit2Like", "test/doubles/Proxies.sol"),
     ("Multicall3Like", "test/doubles/Proxies.sol"),
     ("WalletFactory", "test/doubles/Wallets.sol"),
+    // What the benchmark deploys.
+    ("Generator", "test/doubles/Generator.sol"),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! `cargo xtask`: what people and CI both run; lists the tasks and starts one.
 
+mod bench;
 mod ci;
 mod coverage;
 mod deep;
@@ -22,10 +23,11 @@ use anyhow::{Context, Result, bail};
 use ci::Seeds;
 use generated::Mode;
 use halmos::Mutants;
+use setup::Purpose;
 
 const USAGE: &str = "\
 usage: cargo xtask <task>
-  setup [--test]            install what the demo, or the tests as well, need
+  setup [--test|--bench]    install what the demo, the tests or the benchmark need
   ci [--full]               every check and test, with the time of each; --full plays
                             the random tests of chain faults from all their seeds
   tidy [--write]            the house rules; --write prints the tree into ARCHITECTURE.md
@@ -37,6 +39,7 @@ usage: cargo xtask <task>
                             mutants of contracts/src against the branch trees
   contracts halmos [all]    symbolic properties, and a few or all of their mutants
   openapi write|check       api/openapi.json
+  bench index [OPTION ..]   what the index costs, figures of a release build; --help says more
   planted                   shows that a red test turns CI red";
 
 fn main() -> ExitCode {
@@ -56,8 +59,10 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
     match words.as_slice() {
         ["ci"] => return Ok(ci::run(&root, Seeds::Few)),
         ["ci", "--full"] => return Ok(ci::run(&root, Seeds::All)),
-        ["setup"] => setup::run(&root, false)?,
-        ["setup", "--test"] => setup::run(&root, true)?,
+        ["setup"] => setup::run(&root, Purpose::Demo)?,
+        ["setup", "--test"] => setup::run(&root, Purpose::Tests)?,
+        ["setup", "--bench"] => setup::run(&root, Purpose::Bench)?,
+        ["bench", "index", options @ ..] => bench::index(&root, options)?,
         ["tidy"] => tidy::run(&root, false)?,
         ["tidy", "--write"] => tidy::run(&root, true)?,
         ["contracts", "write"] => generated::contracts(&root, Mode::Write)?,

@@ -23,9 +23,18 @@ pub struct Cluster {
     folder: TempDir,
 }
 
+/// What outlives a power cut.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// The folder goes away with the tests.
+    Nothing,
+    /// All that was committed, as by the server's own defaults.
+    Durable,
+}
+
 impl Cluster {
-    /// Starts a server that trusts everybody on this machine and forgets everything afterwards.
-    pub fn start() -> Result<Self> {
+    /// Starts a server that trusts everybody on this machine and is gone afterwards.
+    pub fn start(keeping: Keeping) -> Result<Self> {
         let programs = programs()
             .context("no initdb in /usr/lib/postgresql; run `cargo xtask setup --test`")?;
         let user = lesser_user()?;
@@ -47,8 +56,10 @@ impl Cluster {
         for setting in ["listen_addresses=127.0.0.1", "max_connections=300"] {
             postgres.args(["-c", setting]);
         }
-        for setting in ["fsync=off", "full_page_writes=off", "synchronous_commit=off"] {
-            postgres.args(["-c", setting]); // the folder goes away with the tests
+        if keeping == Keeping::Nothing {
+            for setting in ["fsync=off", "full_page_writes=off", "synchronous_commit=off"] {
+                postgres.args(["-c", setting]);
+            }
         }
         let log = fs::File::create(folder.path().join("log"))?;
         postgres.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -61,6 +72,12 @@ impl Cluster {
 
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// What the server says of itself.
+    pub fn version(&self) -> Result<String> {
+        let output = Command::new(self.programs.join("postgres")).arg("--version").output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {
@@ -139,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_cluster_answers_and_is_gone_after_drop() {
-        let cluster = Cluster::start().expect("a running cluster");
+        let cluster = Cluster::start(Keeping::Nothing).expect("a running cluster");
         let ask = |port: u16| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
         let (port, folder) = (cluster.port, cluster.folder.path().to_owned());
         assert!(ask(port));

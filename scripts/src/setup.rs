@@ -12,50 +12,66 @@ use serde_json::Value;
 
 use crate::{postgres, python, steps};
 
+/// What people set this machine up for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Demo,
+    Tests,
+    Bench,
+}
+
 /// Debian packages that bring one thing.
 struct Need {
     what: &'static str,
     is_there: fn() -> bool,
     packages: &'static [&'static str],
-    only_for_tests: bool,
+    purposes: &'static [Purpose],
 }
+
+const ALL: &[Purpose] = &[Purpose::Demo, Purpose::Tests, Purpose::Bench];
 
 const NEEDS: &[Need] = &[
     Need {
         what: "C compiler, for SQLite and TLS",
         is_there: || on_path("gcc") && Path::new("/usr/include/stdlib.h").exists(),
         packages: &["gcc", "libc6-dev"],
-        only_for_tests: false,
+        purposes: ALL,
     },
     Need {
         what: "POV-Ray, the renderer of the demo",
         is_there: || on_path("povray") && Path::new("/usr/share/povray-3.7/include").exists(),
         packages: &["povray", "povray-includes"],
-        only_for_tests: false,
+        purposes: &[Purpose::Demo, Purpose::Tests],
     },
     Need {
         what: "bubblewrap, the renderers' sandbox",
         is_there: || on_path("bwrap"),
         packages: &["bubblewrap"],
-        only_for_tests: false,
+        purposes: &[Purpose::Demo, Purpose::Tests],
     },
     Need {
         what: "git, by which tidy lists the files",
         is_there: || on_path("git"),
         packages: &["git"],
-        only_for_tests: true,
+        purposes: &[Purpose::Tests],
     },
     Need {
         what: "PostgreSQL, the second database",
         is_there: postgres::is_installed,
         packages: &["postgresql"],
-        only_for_tests: true,
+        purposes: &[Purpose::Tests, Purpose::Bench],
     },
     Need {
         what: "Python with venv, for the contracts' checkers",
         is_there: python::makes_environments,
         packages: &["python3", "python3-venv"],
-        only_for_tests: true,
+        purposes: &[Purpose::Tests],
+    },
+    Need {
+        what: "wrk, by which reads of the API are measured",
+        is_there: || on_path("wrk"),
+        packages: &["wrk"],
+        purposes: &[Purpose::Bench],
     },
 ];
 
@@ -65,10 +81,10 @@ const COMPONENTS: &[(&str, &str)] = &[("rustfmt", "cargo-fmt"), ("clippy", "carg
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(15 * 60); // 150 MB on a slow line
 
 /// Installs what is missing. Does nothing, and quickly, when all is there.
-pub fn run(root: &Path, for_tests: bool) -> Result<()> {
-    debian_packages(for_tests)?;
+pub fn run(root: &Path, purpose: Purpose) -> Result<()> {
+    debian_packages(purpose)?;
     npm_packages(root)?;
-    if for_tests {
+    if purpose == Purpose::Tests {
         for (component, program) in COMPONENTS.iter().filter(|(_, program)| !on_path(program)) {
             println!("setup: {program} is missing");
             let mut rustup = Command::new("rustup");
@@ -77,11 +93,14 @@ pub fn run(root: &Path, for_tests: bool) -> Result<()> {
         }
         python::install(root)?;
     }
-    sandbox_starts()
+    match purpose {
+        Purpose::Demo | Purpose::Tests => sandbox_starts(),
+        Purpose::Bench => Ok(()), // nothing is rendered
+    }
 }
 
-fn debian_packages(for_tests: bool) -> Result<()> {
-    let wanted = NEEDS.iter().filter(|need| for_tests || !need.only_for_tests);
+fn debian_packages(purpose: Purpose) -> Result<()> {
+    let wanted = NEEDS.iter().filter(|need| need.purposes.contains(&purpose));
     let missing: Vec<&Need> = wanted.filter(|need| !(need.is_there)()).collect();
     if missing.is_empty() {
         return Ok(());

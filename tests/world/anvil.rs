@@ -27,6 +27,8 @@ pub struct Options {
     pub timestamp: Option<u64>,
     /// Without the deterministic deployment proxy, which anvil has from the start.
     pub no_create2: bool,
+    /// Mines when it is told to, blocks of any size, free of charge.
+    pub measured: bool,
 }
 
 impl Default for Options {
@@ -37,6 +39,7 @@ impl Default for Options {
             slots_in_an_epoch: 32,
             timestamp: None,
             no_create2: false,
+            measured: false,
         }
     }
 }
@@ -50,7 +53,10 @@ pub struct Anvil {
 
 impl Anvil {
     pub fn start(options: &Options) -> Self {
-        let binary = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(BINARY);
+        let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        // The benchmark is a package of its own, further down.
+        let root = package.ancestors().find(|folder| folder.join("contracts/src").is_dir());
+        let binary = root.expect("a package lies in the project").join(BINARY);
         assert!(binary.exists(), "{} is missing; run `npm ci` in contracts/", binary.display());
         let mut command = Command::new(binary);
         command.args(["--order", "fifo", "--host", "127.0.0.1"]);
@@ -62,6 +68,10 @@ impl Anvil {
         }
         if options.no_create2 {
             command.arg("--disable-default-create2-deployer");
+        }
+        if options.measured {
+            command.args(["--no-mining", "--gas-limit", "3000000000"]);
+            command.args(["--block-base-fee-per-gas", "0", "--gas-price", "0"]);
         }
         let spawned = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut child = spawned.expect("anvil starts");
@@ -87,13 +97,18 @@ impl Anvil {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Its process, whose use of the machine is measured.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn ws_url(&self) -> String {
         format!("ws://127.0.0.1:{}", self.port)
     }
 
     /// SIGSTOP and SIGCONT: a node that hangs without closing its connections.
     pub fn signal(&self, signal: &str) {
-        let done = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        let done = Command::new("kill").args([signal, &self.process().to_string()]).status();
         assert!(done.unwrap().success());
     }
 

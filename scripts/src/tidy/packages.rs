@@ -17,7 +17,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("settler", &["contracts", "store"]),
     ("api", &["contracts", "store"]),
     ("model", &["contracts"]),
-    ("rndr", &["contracts", "store", "indexer", "settler", "api", "model"]),
+    ("bench", &["contracts", "store"]),
+    ("rndr", &["contracts", "store", "indexer", "settler", "api", "model", "bench"]),
     ("xtask", &["contracts"]),
 ];
 
