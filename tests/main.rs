@@ -31,5 +31,6 @@ mod stories {
     mod schedules;
     mod sender;
     mod silence;
+    mod verified;
     mod vouchers;
 }

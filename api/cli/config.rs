@@ -15,6 +15,8 @@ use crate::exit::{Failure, Outcome};
 const DEFAULTS: &str = r#"
 [chain]
 rpc_url = "http://127.0.0.1:8545"
+more_rpc_urls = ""
+verify = true
 poll_ms = 1000
 [store]
 url = "sqlite:rndr-data/rndr.db"
@@ -85,6 +87,11 @@ pub struct Settings {
 #[serde(deny_unknown_fields)]
 pub struct Chain {
     pub rpc_url: String,
+    /// Further nodes of the same chain for the indexer, with commas between them: when one fails,
+    /// lags or lies, the next is asked, and a finalized block needs the word of two.
+    pub more_rpc_urls: String,
+    /// Believe no log that is not proven by its block's hash. Nothing is paid without.
+    pub verify: bool,
     /// Wakes the indexer at each block; reading goes over `rpc_url`.
     pub ws_url: Option<String>,
     /// Gives the four that follow, where they are not set: a file that the user trusts.
@@ -211,6 +218,12 @@ impl Settings {
 }
 
 impl Chain {
+    /// Every node that the indexer may ask, the first one first.
+    pub fn rpc_urls(&self) -> Vec<String> {
+        let more = self.more_rpc_urls.split(',').map(str::trim).filter(|url| !url.is_empty());
+        std::iter::once(self.rpc_url.as_str()).chain(more).map(str::to_owned).collect()
+    }
+
     /// Keys that are set stand above the file; an escrow that is not the file's leaves it unused.
     fn complete(&mut self, file: &DeploymentFile) {
         if self.escrow.is_some_and(|escrow| escrow != file.escrow.address) {

@@ -152,7 +152,8 @@ async fn start(
 
 pub fn indexer_config(settings: &Settings) -> Outcome<indexer::Config> {
     Ok(indexer::Config {
-        rpc_url: settings.chain.rpc_url.clone(),
+        rpc_urls: settings.chain.rpc_urls(),
+        prove: settings.chain.verify,
         ws_url: settings.chain.ws_url.clone(),
         escrow: settings.escrow()?,
         registry: settings.chain.registry,

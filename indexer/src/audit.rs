@@ -136,7 +136,7 @@ pub async fn replay(
     fresh: Store,
     against: Option<Store>,
 ) -> Result<Report, AuditError> {
-    let chain = Rpc::new(&config.rpc_url)?;
+    let chain = Rpc::new(&config.rpc_urls, config.prove)?;
     replay_on(&chain, config, &fresh, against.as_ref()).await
 }
 

@@ -80,6 +80,12 @@ pub enum Stop {
          changed. Check that the escrow still exists on this chain, then start with a new store"
     )]
     DeploymentReplaced,
+    #[error(
+        "block {block} was indexed on a server's word, and holds other events than its receipts \
+         prove; nothing was changed. Run `rndr audit replay` to see which, then index into a new \
+         store"
+    )]
+    NotAsProven { block: u64 },
 }
 
 /// What to do next. A head that is behind never causes a rewind; a final block that is not on

@@ -8,7 +8,9 @@ mod error;
 pub mod follow;
 pub mod identity;
 pub mod ledger;
+mod prove;
 pub mod steps;
+pub mod verify;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use chain::{Chain, Header, Rpc};
 use follow::{Found, Next, Probe, Span, View, Wait};
+use prove::Proven;
+use steps::Steps;
 
 pub use error::Error;
 
@@ -33,8 +37,12 @@ const FAILURE_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Durati
 /// Where to read, and what to follow.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Address of the chain node, http or https.
-    pub rpc_url: String,
+    /// Addresses of one or more chain nodes, http or https: when one fails, lags or lies, the next
+    /// is asked.
+    pub rpc_urls: Vec<String>,
+    /// Believe nothing that is not proven by a block's hash. Without it every block is
+    /// `logs_only`, and nothing is ever paid for what it says.
+    pub prove: bool,
     /// Its socket, ws or wss: new blocks are seen sooner. Polling works without it.
     pub ws_url: Option<String>,
     pub escrow: Address,
@@ -49,7 +57,7 @@ pub struct Config {
 /// Follows the escrow until `shutdown`; comes back before it only with a reason to stop.
 /// A chain node that is away is waited for: its outage is no reason to end.
 pub async fn run(config: Config, store: Store, shutdown: CancellationToken) -> Result<(), Error> {
-    let chain = Rpc::new(&config.rpc_url)?;
+    let chain = Rpc::new(&config.rpc_urls, config.prove)?;
     let wake = Arc::new(Notify::new());
     let socket = async {
         match config.ws_url.clone() {
@@ -150,6 +158,8 @@ pub struct Follower<'a, C> {
     escrow: Escrow,
     span: Span,
     identity_known: bool,
+    /// There may be stored blocks that an earlier run took on a server's word.
+    unproven: bool,
     waiting: Option<Wait>,
 }
 
@@ -164,8 +174,9 @@ impl<'a, C: Chain> Follower<'a, C> {
         }
         let Escrow { chain_id, address, deploy_block, registry, .. } = escrow;
         tracing::info!(chain_id, %address, deploy_block, ?registry, "following the escrow");
-        let span = Span::default();
-        Ok(Self { chain, store, reader, escrow, span, identity_known: true, waiting: None })
+        let (span, unproven) = (Span::default(), chain.proves());
+        let (identity_known, waiting) = (true, None);
+        Ok(Self { chain, store, reader, escrow, span, identity_known, unproven, waiting })
     }
 
     pub fn escrow(&self) -> &Escrow {
@@ -178,6 +189,9 @@ impl<'a, C: Chain> Follower<'a, C> {
             identity::same_chain(self.chain, &self.escrow).await?;
             self.identity_known = true;
         }
+        if self.unproven && self.prove().await? == Proven::One {
+            return Ok(Looked::Moved);
+        }
         let heads = tokio::try_join!(
             self.chain.head(Tag::Latest),
             self.chain.head(Tag::Safe),
@@ -187,10 +201,10 @@ impl<'a, C: Chain> Follower<'a, C> {
         let tip = self.reader.tip().await?;
         let known = self.reader.heads().await?;
         let view = self.view(tip.as_ref(), &known, &latest, finalized.as_ref()).await?;
-        let heads = heads_to_write(&known, [Some(latest), safe, finalized]);
+        let heads = heads_to_write(&known, [Some(latest.clone()), safe, finalized]);
         match follow::decide(&view) {
             Next::Range { from, to } => self.range(tip, from, to, heads).await,
-            Next::Blocks { from, to } => self.blocks(tip, from, to, heads).await,
+            Next::Blocks { from, to } => self.blocks(tip, (from, to), latest, heads).await,
             Next::Rewind => self.rewind(tip, view.mark).await,
             Next::Wait(wait) => {
                 if wait == Wait::AtHead && !heads.is_empty() {
@@ -200,6 +214,14 @@ impl<'a, C: Chain> Follower<'a, C> {
             }
             Next::Stop(stop) => Err(stop.into()),
         }
+    }
+
+    async fn prove(&mut self) -> Result<Proven, Error> {
+        let steps = Steps::new(self.chain, &self.reader, &self.escrow);
+        let (writer, deploy_block) = (self.store.chain_writer(), self.escrow.deploy_block);
+        let proven = prove::lowest(&steps, &self.reader, &writer, deploy_block).await?;
+        self.unproven = proven != Proven::All;
+        Ok(proven)
     }
 
     async fn view(
@@ -249,7 +271,7 @@ impl<'a, C: Chain> Follower<'a, C> {
         heads: Vec<Head>,
     ) -> Result<Looked, Error> {
         let to = self.span.end(from, limit);
-        let steps = steps::Steps::new(self.chain, &self.reader, &self.escrow);
+        let steps = Steps::new(self.chain, &self.reader, &self.escrow);
         let read = match steps.range(tip.as_ref(), from, to).await {
             Ok(read) => read,
             Err(error) => {
@@ -269,14 +291,20 @@ impl<'a, C: Chain> Follower<'a, C> {
     async fn blocks(
         &mut self,
         mut tip: Option<Block>,
-        from: u64,
-        to: u64,
+        (from, to): (u64, u64),
+        latest: Header,
         mut heads: Vec<Head>,
     ) -> Result<Looked, Error> {
         let writer = self.store.chain_writer();
+        let mut latest = Some(latest);
         for number in from..=to.min(from.saturating_add(BLOCKS_PER_LOOK - 1)) {
-            let steps = steps::Steps::new(self.chain, &self.reader, &self.escrow);
-            let read = steps.block(tip.as_ref(), number).await?;
+            let header = match latest.take_if(|latest| latest.number == number) {
+                Some(latest) => Some(latest),
+                None => self.chain.header(number).await?,
+            };
+            let Some(header) = header else { return Ok(self.wait(Wait::Unclear)) };
+            let steps = Steps::new(self.chain, &self.reader, &self.escrow);
+            let read = steps.block(tip.as_ref(), header).await?;
             let Some(mut step) = read else { return Ok(self.wait(Wait::Unclear)) };
             step.heads = std::mem::take(&mut heads);
             writer.extend(&step).await?;

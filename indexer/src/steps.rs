@@ -8,12 +8,12 @@ use futures::{StreamExt, TryStreamExt};
 use store::{Block, Escrow, EventRow, Reader, RegistryRow, Step, Verified};
 
 use crate::bonds::Bonds;
-use crate::chain::{Chain, ChainLog, Header};
+use crate::chain::{BlockLogs, Chain, ChainLog, Header};
 use crate::ledger::{self, Change, Ledger};
 use crate::{Error, digest};
 
-/// Headers asked for at the same time: hides the way to the node, spares its queue.
-const HEADERS_AT_ONCE: usize = 8;
+/// Blocks asked about at the same time: hides the way to the node, spares its queue.
+const BLOCKS_AT_ONCE: usize = 8;
 
 /// Reads from one chain on top of one store.
 pub struct Steps<'a, C> {
@@ -24,9 +24,17 @@ pub struct Steps<'a, C> {
 
 /// A block and its events, each contract's in order.
 pub struct Read {
-    header: Header,
+    pub header: Header,
+    pub verified: Verified,
     rows: Vec<EventRow>,
     registry: Vec<RegistryRow>,
+}
+
+impl Read {
+    /// The running digest after this block.
+    pub fn digest(&self, before: B256) -> B256 {
+        digest::next(before, self.header.hash, &self.rows, &self.registry)
+    }
 }
 
 impl<'a, C: Chain> Steps<'a, C> {
@@ -42,13 +50,64 @@ impl<'a, C: Chain> Steps<'a, C> {
         from: u64,
         to: u64,
     ) -> Result<Option<Step>, Error> {
-        let logs = self.chain.logs_in(&self.followed(), from, to).await?;
+        match self.read(tip, from, to).await? {
+            Some(blocks) => self.fold(tip, blocks).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The same before it is folded.
+    pub async fn read(
+        &self,
+        tip: Option<&Block>,
+        from: u64,
+        to: u64,
+    ) -> Result<Option<Vec<Read>>, Error> {
+        let blocks = match self.chain.proves() {
+            true => self.proven(tip, from, to).await?,
+            false => self.told(tip, from, to).await?,
+        };
+        let Some(blocks) = blocks else { return Ok(None) };
+        let kept =
+            |(header, found): &(Header, BlockLogs)| !found.logs.is_empty() || header.number == to;
+        let kept = blocks.into_iter().filter(kept);
+        kept.map(|(header, found)| self.decode(header, found)).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Every block of the range by its header, each the child of the one before: their logs need
+    /// no question of their own, and none can be left out.
+    async fn proven(
+        &self,
+        tip: Option<&Block>,
+        from: u64,
+        to: u64,
+    ) -> Result<Option<Vec<(Header, BlockLogs)>>, Error> {
+        let Some(headers) = self.chain.headers(from, to).await? else { return Ok(None) };
+        if !headers.first().is_some_and(|first| follows(tip, first)) {
+            return Ok(None);
+        }
+        let followed = self.followed();
+        let asked = futures::stream::iter(headers).map(|header| async {
+            let found = self.chain.block_logs(&followed, &header).await?;
+            Ok((header, found))
+        });
+        asked.buffered(BLOCKS_AT_ONCE).try_collect().await.map(Some)
+    }
+
+    /// The blocks that a server names logs of, the first and the last: no proof that none lacks.
+    async fn told(
+        &self,
+        tip: Option<&Block>,
+        from: u64,
+        to: u64,
+    ) -> Result<Option<Vec<(Header, BlockLogs)>>, Error> {
+        let logs = self.chain.range_logs(&self.followed(), from, to).await?;
         let outside = logs.iter().any(|log| log.block < from || log.block > to);
         let mut wanted: BTreeSet<u64> = logs.iter().map(|log| log.block).collect();
         wanted.extend([from, to]);
         let headers: Vec<Option<Header>> = futures::stream::iter(wanted)
             .map(|number| self.chain.header(number))
-            .buffered(HEADERS_AT_ONCE)
+            .buffered(BLOCKS_AT_ONCE)
             .try_collect()
             .await?;
         let Some(headers) = headers.into_iter().collect::<Option<Vec<_>>>() else {
@@ -58,8 +117,7 @@ impl<'a, C: Chain> Steps<'a, C> {
         for log in logs {
             by_block.entry(log.block).or_default().push(log);
         }
-        let first = headers.first();
-        if outside || !first.is_some_and(|first| follows(tip, first)) {
+        if outside || !headers.first().is_some_and(|first| follows(tip, first)) {
             return Ok(None);
         }
         let mut blocks = Vec::new();
@@ -68,25 +126,28 @@ impl<'a, C: Chain> Steps<'a, C> {
             if logs.iter().any(|log| log.block_hash != header.hash) {
                 return Ok(None);
             }
-            if !logs.is_empty() || header.number == to {
-                blocks.push(self.decode(header, logs)?);
-            }
+            blocks.push((header, BlockLogs { logs, verified: Verified::LogsOnly }));
         }
-        self.fold(tip, blocks).await.map(Some)
+        Ok(Some(blocks))
     }
 
     /// One block on top of `tip`, its logs by its hash. None: it does not stand on the tip.
-    pub async fn block(&self, tip: Option<&Block>, number: u64) -> Result<Option<Step>, Error> {
-        let Some(header) = self.chain.header(number).await? else { return Ok(None) };
+    pub async fn block(&self, tip: Option<&Block>, header: Header) -> Result<Option<Step>, Error> {
         if !follows(tip, &header) {
             return Ok(None);
         }
-        let logs = self.chain.logs_of(&self.followed(), header.hash).await?;
-        if logs.iter().any(|log| log.block_hash != header.hash) {
+        let found = self.chain.block_logs(&self.followed(), &header).await?;
+        if found.logs.iter().any(|log| log.block_hash != header.hash) {
             return Ok(None);
         }
-        let read = self.decode(header, logs)?;
+        let read = self.decode(header, found)?;
         self.fold(tip, vec![read]).await.map(Some)
+    }
+
+    /// The running digest before the first block.
+    pub fn seed(&self) -> B256 {
+        let Escrow { chain_id, genesis_hash, address, registry, .. } = *self.escrow;
+        digest::seed(chain_id, genesis_hash, address, registry)
     }
 
     /// The contracts whose logs are read, at the same blocks and with the same questions.
@@ -94,9 +155,10 @@ impl<'a, C: Chain> Steps<'a, C> {
         std::iter::once(self.escrow.address).chain(self.escrow.registry).collect()
     }
 
-    fn decode(&self, header: Header, mut logs: Vec<ChainLog>) -> Result<Read, Error> {
+    fn decode(&self, header: Header, found: BlockLogs) -> Result<Read, Error> {
+        let BlockLogs { mut logs, verified } = found;
         logs.sort_by_key(|log| log.log_index);
-        let mut read = Read { header, rows: Vec::new(), registry: Vec::new() };
+        let mut read = Read { header, verified, rows: Vec::new(), registry: Vec::new() };
         for found in logs {
             let ChainLog { block, log_index, tx_hash, log, .. } = found;
             match self.escrow.registry {
@@ -116,11 +178,9 @@ impl<'a, C: Chain> Steps<'a, C> {
     }
 
     async fn fold(&self, tip: Option<&Block>, blocks: Vec<Read>) -> Result<Step, Error> {
-        let Escrow { chain_id, genesis_hash, address, registry, .. } = *self.escrow;
-        let seed = || digest::seed(chain_id, genesis_hash, address, registry);
-        let before = tip.map_or_else(seed, |tip| tip.digest);
+        let before = tip.map_or_else(|| self.seed(), |tip| tip.digest);
         let events: Vec<EventRow> = blocks.iter().flat_map(|read| read.rows.clone()).collect();
-        let domain = order::domain(chain_id, address);
+        let domain = order::domain(self.escrow.chain_id, self.escrow.address);
         let mut ledger = Ledger::new(domain.clone());
         load(&mut ledger, self.reader, &events).await?;
         let mut bonds = Bonds::new(domain);
@@ -182,8 +242,9 @@ pub fn fold(
     blocks: &[Read],
 ) -> Result<Step, Error> {
     let mut step = Step::default();
-    for Read { header, rows, registry } in blocks {
-        before = digest::next(before, header.hash, rows, registry);
+    for read in blocks {
+        let Read { header, verified, rows, registry } = read;
+        before = read.digest(before);
         for row in rows {
             let Change { order, lot, account, job, lot_state, delegate, offices, .. } =
                 ledger.apply(row, header.mined_at)?;
@@ -208,7 +269,7 @@ pub fn fold(
             hash: header.hash,
             parent_hash: header.parent_hash,
             mined_at: header.mined_at,
-            verified: Verified::LogsOnly,
+            verified: *verified,
             digest: before,
         });
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use store::{Step, Store};
+use store::{Block, Step, Store, Verified};
 use tempfile::TempDir;
 
 use crate::audit::{self, Report};
@@ -48,7 +48,8 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 
 fn config() -> Config {
     Config {
-        rpc_url: "http://unused".into(),
+        rpc_urls: vec!["http://unused".into()],
+        prove: true,
         ws_url: None,
         escrow: ESCROW,
         registry: Some(REGISTRY),
@@ -187,6 +188,50 @@ async fn backfill_by_refused_ranges_leaves_no_gap_and_gives_the_live_digest() {
     let (a, b) = (all_rows(&live).await, all_rows(&late).await);
     assert_eq!((a.events.len(), &a.events), (b.events.len(), &b.events));
     assert!(a.events.len() > 30 && a.jobs == b.jobs && a.lot_states == b.lot_states);
+}
+
+#[tokio::test]
+async fn what_was_taken_on_a_servers_word_is_proven_later_or_stops_the_indexer() {
+    let folder = TempDir::new().unwrap();
+    let chain = Memory::new();
+    busy(&chain);
+    chain.finalize(4);
+    chain.on_its_word(true);
+    let live = store(&folder, "live.db").await;
+    let mut follower = Follower::start(&chain, &config(), &live).await.unwrap();
+    settle(&mut follower).await.unwrap();
+    let told = all_rows(&live).await;
+    assert!(told.blocks.iter().all(|block| block.verified == Verified::LogsOnly));
+    assert_eq!(live.reader().first_unproven().await.unwrap(), Some(told.blocks[0].number));
+
+    chain.on_its_word(false);
+    let mut follower = Follower::start(&chain, &config(), &live).await.unwrap();
+    settle(&mut follower).await.unwrap();
+    assert_eq!(live.reader().first_unproven().await.unwrap(), None);
+    let proven = all_rows(&live).await;
+    let with_events = |block: &&Block| told.events.iter().any(|row| row.block == block.number);
+    assert!(proven.blocks.iter().filter(with_events).all(|b| b.verified == Verified::Receipts));
+    let as_before = |block: &Block| Block { verified: Verified::LogsOnly, ..block.clone() };
+    assert_eq!(proven.blocks.iter().map(as_before).collect::<Vec<_>>(), told.blocks);
+    assert!(replay(&chain, &folder, &live).await.is_clean());
+
+    // A server that leaves a deposit out, and later one that proves that it was there.
+    chain.mine(&[(0, 1, 900_000)]);
+    chain.on_its_word(true);
+    chain.hide_last(true);
+    let lied = store(&folder, "lied.db").await;
+    let mut follower = Follower::start(&chain, &config(), &lied).await.unwrap();
+    settle(&mut follower).await.unwrap();
+    chain.on_its_word(false);
+    chain.hide_last(false);
+    let before = all_rows(&lied).await;
+    let mut follower = Follower::start(&chain, &config(), &lied).await.unwrap();
+    let error = settle(&mut follower).await.unwrap_err();
+    assert!(matches!(error, Error::Stop(Stop::NotAsProven { .. })), "{error}");
+    assert!(!error.is_transient() && error.to_string().contains("new store"));
+    let after = all_rows(&lied).await;
+    assert_eq!(after.events, before.events);
+    assert_eq!(after.blocks.last().unwrap().verified, Verified::LogsOnly);
 }
 
 #[tokio::test]

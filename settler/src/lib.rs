@@ -176,6 +176,7 @@ pub async fn run(config: Config, store: Store, stop: CancellationToken) -> Resul
         rules: Rules { commit_after_seconds },
         confirmations: config.confirmations,
         next_order: Default::default(),
+        unproven: Default::default(),
     };
     let (gas_key, fee_cap) = (config.gas_key, config.fee_cap);
     let gas = gas_key.address();

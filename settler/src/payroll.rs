@@ -1,7 +1,7 @@
 //! Reads the books of every job of ours, and stores the intents that `pay.rs` asks for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use alloy::primitives::{B256, Bytes};
 use contracts::JobId;
@@ -31,6 +31,8 @@ pub struct Payroll {
     pub confirmations: u64,
     /// Where the next round of openings starts.
     pub next_order: AtomicUsize,
+    /// That nothing is paid was said already.
+    pub unproven: AtomicBool,
 }
 
 impl Payroll {
@@ -38,6 +40,9 @@ impl Payroll {
     pub async fn round(&self, wall: i64) -> Result<Vec<Intent>, PayrollError> {
         let reader = self.store.reader();
         let Some(tip) = reader.tip().await? else { return Ok(Vec::new()) };
+        if !self.proven().await? {
+            return Ok(Vec::new());
+        }
         let deep = match tip.number.checked_sub(self.confirmations) {
             Some(number) => reader.block_at_or_below(number).await?,
             None => None,
@@ -51,6 +56,22 @@ impl Payroll {
             wanted.extend(self.job(order, state, &intents, &clock).await?);
         }
         Ok(wanted)
+    }
+
+    /// Money follows nothing that a server of the chain was only believed to have said.
+    async fn proven(&self) -> Result<bool, PayrollError> {
+        let unproven = self.store.reader().first_unproven().await?;
+        if let Some(block) = unproven
+            && !self.unproven.swap(true, Ordering::Relaxed)
+        {
+            tracing::error!(
+                block,
+                "nothing is opened or paid: the index was taken on a server's word from this block \
+                 on; run the indexer with chain.verify = true, it proves old blocks first"
+            );
+        }
+        self.unproven.store(unproven.is_some(), Ordering::Relaxed);
+        Ok(unproven.is_none())
     }
 
     async fn openings(&self, clock: &Clock) -> Result<Vec<Intent>, PayrollError> {

@@ -172,8 +172,8 @@ async fn an_address_without_the_escrow_is_refused() {
     let config = indexer::Config { escrow, ..world.indexer_config() };
     let error = world.indexer_as(config, &store).fails().await;
     assert!(matches!(error, indexer::Error::Identity(Refusal::NoCode { .. })), "{error}");
-    let rpc_url = "ftp://somewhere".to_owned();
-    let config = indexer::Config { rpc_url, ..world.indexer_config() };
+    let rpc_urls = vec!["ftp://somewhere".to_owned()];
+    let config = indexer::Config { rpc_urls, ..world.indexer_config() };
     let error = world.indexer_as(config, &store).fails().await.to_string();
     assert!(error.contains("write it like http://127.0.0.1:8545"), "{error}");
 }

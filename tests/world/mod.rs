@@ -230,7 +230,8 @@ impl World {
 
     pub fn indexer_config(&self) -> indexer::Config {
         indexer::Config {
-            rpc_url: self.anvil.rpc_url(),
+            rpc_urls: vec![self.anvil.rpc_url()],
+            prove: true,
             ws_url: Some(self.anvil.ws_url()),
             escrow: self.escrow,
             registry: Some(self.registry),

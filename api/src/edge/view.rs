@@ -239,7 +239,7 @@ mod tests {
 
     fn tip(number: u64, mined_at: i64) -> Block {
         let hash = B256::repeat_byte(7);
-        let verified = Verified::LogsOnly;
+        let verified = Verified::Receipts;
         Block { number, hash, parent_hash: B256::ZERO, mined_at, verified, digest: B256::ZERO }
     }
 

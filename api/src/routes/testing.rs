@@ -74,7 +74,7 @@ fn block(number: u64) -> Block {
         hash: hash(number),
         parent_hash: hash(number.saturating_sub(1)),
         mined_at: NOW.get(),
-        verified: Verified::LogsOnly,
+        verified: Verified::Receipts,
         digest: B256::ZERO,
     }
 }

@@ -58,7 +58,8 @@ impl<C: Chain> At<'_, C> {
     async fn ask<V: SolCall>(&self, of: Address, question: V) -> Result<V::Return, AuditError> {
         let answer = self.chain.call(of, question.abi_encode().into(), Some(self.block)).await?;
         let decoded = identity::decode::<V>(&answer);
-        let broken = |reason| ChainError::Transport { call: "a view function", reason };
+        let server = format!("(on contract {of})");
+        let broken = |reason| ChainError::Transport { server, call: "a view function", reason };
         Ok(decoded.map_err(broken)?)
     }
 

@@ -3,7 +3,7 @@
 use alloy::primitives::{Address, B256, Bytes};
 use store::Tag;
 
-use crate::chain::{Chain, ChainError, ChainLog, Header};
+use crate::chain::{BlockLogs, Chain, ChainError, ChainLog, Header};
 
 /// A chain that ends at a block, whatever came after it.
 pub(super) struct UpTo<'a, C> {
@@ -27,17 +27,25 @@ impl<C: Chain> Chain for UpTo<'_, C> {
         self.chain.header(number).await
     }
 
-    async fn logs_in(
+    async fn headers(&self, from: u64, to: u64) -> Result<Option<Vec<Header>>, ChainError> {
+        self.chain.headers(from, to).await
+    }
+
+    async fn block_logs(&self, of: &[Address], header: &Header) -> Result<BlockLogs, ChainError> {
+        self.chain.block_logs(of, header).await
+    }
+
+    fn proves(&self) -> bool {
+        self.chain.proves()
+    }
+
+    async fn range_logs(
         &self,
         of: &[Address],
         from: u64,
         to: u64,
     ) -> Result<Vec<ChainLog>, ChainError> {
-        self.chain.logs_in(of, from, to).await
-    }
-
-    async fn logs_of(&self, of: &[Address], block_hash: B256) -> Result<Vec<ChainLog>, ChainError> {
-        self.chain.logs_of(of, block_hash).await
+        self.chain.range_logs(of, from, to).await
     }
 
     async fn code(&self, of: Address, at: Option<u64>) -> Result<Bytes, ChainError> {

@@ -2,12 +2,12 @@
 
 use std::sync::{Mutex, MutexGuard};
 
-use alloy::primitives::{Address, B256, Bytes, Log, U256, keccak256};
-use store::Tag;
+use alloy::primitives::{Address, B256, Bloom, Bytes, Log, U256, keccak256};
+use store::{Tag, Verified};
 
 use super::escrow::{CHAIN_ID, Call, ESCROW, Escrow, TOKEN};
 use super::registry::{REGISTRY, Registry};
-use crate::chain::{Chain, ChainError, ChainLog, Header};
+use crate::chain::{BlockLogs, Chain, ChainError, ChainLog, Header};
 
 /// The block that the escrow appears in.
 pub const DEPLOY_BLOCK: u64 = 3;
@@ -30,6 +30,10 @@ struct State {
     largest_range: Option<u64>,
     surplus: u64,
     refused_ranges: u64,
+    /// As a node asked without proofs.
+    on_its_word: bool,
+    /// Leaves the last log of the newest block out.
+    hide_last: bool,
 }
 
 pub struct Memory(Mutex<State>);
@@ -43,7 +47,6 @@ impl State {
         // Every eighth block comes weeks later: what is due after long becomes due too.
         let blocks = i64::try_from(number).unwrap();
         let mined_at = 1_700_000_000 + 12 * blocks + blocks / 8 * 20 * 86_400;
-        let header = Header { number, hash, parent_hash, mined_at };
         let mut after = self.blocks.last().map_or_else(Escrow::default, |b| b.after.clone());
         let mut bonds = self.blocks.last().map_or_else(Registry::default, |b| b.bonds.clone());
         let mut logs = vec![];
@@ -58,6 +61,18 @@ impl State {
                 logs.push(ChainLog { block: number, block_hash: hash, tx_hash, log_index, log });
             }
         }
+        let mut logs_bloom = Bloom::ZERO;
+        logs.iter().for_each(|found: &ChainLog| logs_bloom.accrue_log(&found.log));
+        let (receipts_root, transactions_root) = (B256::ZERO, B256::ZERO);
+        let header = Header {
+            number,
+            hash,
+            parent_hash,
+            mined_at,
+            logs_bloom,
+            receipts_root,
+            transactions_root,
+        };
         self.blocks.push(Mined { header, logs, after, bonds });
     }
 
@@ -68,6 +83,19 @@ impl State {
     fn at(&self, number: u64) -> Option<&Mined> {
         let index = usize::try_from(number).unwrap();
         self.blocks.get(index).filter(|_| number <= self.shown())
+    }
+
+    fn told(&self, block: &Mined) -> Vec<ChainLog> {
+        let hidden = usize::from(self.hide_last && block.header.number == self.shown());
+        block.logs[..block.logs.len().saturating_sub(hidden)].to_vec()
+    }
+
+    fn refuse_wide(&mut self, from: u64, to: u64) -> Result<(), ChainError> {
+        if self.largest_range.is_some_and(|most| to - from >= most) {
+            self.refused_ranges += 1;
+            return Err(refused("query exceeds max block range"));
+        }
+        Ok(())
     }
 
     fn by_hash(&self, hash: B256) -> Option<&Mined> {
@@ -127,6 +155,14 @@ impl Memory {
         self.state().largest_range = Some(largest);
     }
 
+    pub fn on_its_word(&self, yes: bool) {
+        self.state().on_its_word = yes;
+    }
+
+    pub fn hide_last(&self, yes: bool) {
+        self.state().hide_last = yes;
+    }
+
     pub fn refused_ranges(&self) -> u64 {
         self.state().refused_ranges
     }
@@ -146,7 +182,7 @@ impl Memory {
 }
 
 fn refused(reason: &str) -> ChainError {
-    ChainError::Refused { call: "a test", reason: reason.into() }
+    ChainError::Refused { server: "memory".into(), call: "a test", reason: reason.into() }
 }
 
 impl Chain for Memory {
@@ -167,25 +203,38 @@ impl Chain for Memory {
         Ok(self.state().at(number).map(|b| b.header.clone()))
     }
 
-    async fn logs_in(
+    async fn headers(&self, from: u64, to: u64) -> Result<Option<Vec<Header>>, ChainError> {
+        let mut state = self.state();
+        state.refuse_wide(from, to)?;
+        Ok((from..=to).map(|n| state.at(n).map(|b| b.header.clone())).collect())
+    }
+
+    async fn block_logs(&self, of: &[Address], header: &Header) -> Result<BlockLogs, ChainError> {
+        assert_eq!(of, [ESCROW, REGISTRY]);
+        let state = self.state();
+        let block = state.by_hash(header.hash).ok_or_else(|| refused("unknown block"))?;
+        let verified = match (state.on_its_word, block.logs.is_empty()) {
+            (true, _) => Verified::LogsOnly,
+            (false, true) => Verified::Bloom,
+            (false, false) => Verified::Receipts,
+        };
+        Ok(BlockLogs { logs: state.told(block), verified })
+    }
+
+    fn proves(&self) -> bool {
+        !self.state().on_its_word
+    }
+
+    async fn range_logs(
         &self,
         of: &[Address],
         from: u64,
         to: u64,
     ) -> Result<Vec<ChainLog>, ChainError> {
+        assert_eq!(of, [ESCROW, REGISTRY]);
         let mut state = self.state();
-        assert_eq!(of, [ESCROW, REGISTRY]);
-        if state.largest_range.is_some_and(|most| to - from >= most) {
-            state.refused_ranges += 1;
-            return Err(refused("query exceeds max block range"));
-        }
-        Ok((from..=to).filter_map(|n| state.at(n)).flat_map(|b| b.logs.clone()).collect())
-    }
-
-    async fn logs_of(&self, of: &[Address], hash: B256) -> Result<Vec<ChainLog>, ChainError> {
-        assert_eq!(of, [ESCROW, REGISTRY]);
-        let state = self.state();
-        state.by_hash(hash).map(|b| b.logs.clone()).ok_or_else(|| refused("unknown block"))
+        state.refuse_wide(from, to)?;
+        Ok((from..=to).filter_map(|n| state.at(n)).flat_map(|b| state.told(b)).collect())
     }
 
     async fn code(&self, of: Address, at: Option<u64>) -> Result<Bytes, ChainError> {

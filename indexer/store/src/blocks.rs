@@ -96,6 +96,12 @@ impl Reader {
         self.pool.one(sql, values![number]).await?.as_ref().map(block_from).transpose()
     }
 
+    /// The lowest block that was taken on a server's word: nothing from it on is proven.
+    pub async fn first_unproven(&self) -> Result<Option<u64>> {
+        let sql = "SELECT block FROM blocks WHERE verified = 'logs_only' ORDER BY block LIMIT 1";
+        self.pool.one(sql, vec![]).await?.map(|row| row.get("block")).transpose()
+    }
+
     pub async fn heads(&self) -> Result<Vec<Head>> {
         let sql = "SELECT tag, block, hash, seen_at FROM heads ORDER BY block DESC, tag";
         self.pool.all(sql, vec![]).await?.iter().map(head_from).collect()

@@ -121,6 +121,14 @@ impl ChainWriter {
         tx.commit().await
     }
 
+    /// Says how a stored block was proven after the fact.
+    pub async fn set_verified(&self, block: &Block) -> Result<()> {
+        let mut tx = self.pool.write(Writer::Chain).await?;
+        let sql = "UPDATE blocks SET verified = $1 WHERE block = $2 AND hash = $3";
+        tx.execute(sql, values![block.verified, block.number, block.hash]).await?;
+        tx.commit().await
+    }
+
     /// Replaces what was known of these heads.
     pub async fn set_heads(&self, heads: &[Head]) -> Result<()> {
         let mut tx = self.pool.write(Writer::Chain).await?;

@@ -453,7 +453,7 @@ pub fn child(parent: Option<&Block>, fork: u64) -> Block {
         hash: keccak256([number.to_be_bytes(), fork.to_be_bytes()].concat()),
         parent_hash: parent.map_or(B256::ZERO, |p| p.hash),
         mined_at: 1_000_000 + i64::try_from(number).unwrap() * 12,
-        verified: Verified::LogsOnly,
+        verified: Verified::Receipts,
         digest: hash(number ^ fork << 32),
     }
 }

@@ -19,14 +19,14 @@ const ARROWS: &[Arrow] = &[
     Arrow {
         words: &["ProviderBuilder", "RootProvider", "DynProvider", "WsConnect", "RpcClient"],
         places: &[
-            "indexer/src/chain.rs",
+            "indexer/src/chain/",
             "settler/src/chain.rs",
             "settler/src/sender.rs",
             "api/src/edge/eth.rs",
             "contracts/bindings/deploy.rs",
             "api/cli/",
         ],
-        what: "only chain.rs, sender.rs, eth.rs, deploy.rs and cli call a chain node",
+        what: "only chain/, chain.rs, sender.rs, eth.rs, deploy.rs and cli call a chain node",
     },
     Arrow {
         words: &["PrivateKeySigner", "LocalSigner", "EthereumWallet"],

@@ -206,7 +206,7 @@ pub fn block(number: u64, parent_hash: B256, mined_at: i64) -> Block {
         hash: B256::repeat_byte(number as u8),
         parent_hash,
         mined_at,
-        verified: Verified::LogsOnly,
+        verified: Verified::Receipts,
         digest: B256::ZERO,
     }
 }
