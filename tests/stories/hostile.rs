@@ -35,7 +35,12 @@ impl Reading {
         let database = Database::fresh(world.folder.path()).await;
         let store = Store::open(&database.url, &world.folder.path().join("objects")).await.unwrap();
         let (rpc_url, poll) = (node.rpc_url(), Duration::from_millis(50));
-        let config = indexer::Config { rpc_url, ws_url: None, poll, ..world.indexer_config() };
+        let config = indexer::Config {
+            rpc_urls: vec![rpc_url],
+            ws_url: None,
+            poll,
+            ..world.indexer_config()
+        };
         let indexer = world.indexer_as(config, &store);
         Self { finals: Finals::watch(&store), _database: database, store, indexer }
     }
