@@ -92,7 +92,6 @@ pub async fn learn<C: Chain>(
         if head.is_some_and(|head| head.number >= stored.deploy_block) {
             check_contract(chain, stored.address, stored.chain_id).await?;
         }
-
         return Ok(stored.clone());
     }
     let chain_id = chain.chain_id().await?;

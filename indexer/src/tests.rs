@@ -254,6 +254,28 @@ async fn a_chain_started_anew_is_refused_at_start_and_while_following() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_not_known_stops_the_indexer_before_anything_is_written() {
+    for of in [ESCROW, REGISTRY] {
+        let folder = TempDir::new().unwrap();
+        let chain = Memory::new();
+        busy(&chain);
+        let live = store(&folder, "live.db").await;
+        let mut follower = Follower::start(&chain, &config(), &live).await.unwrap();
+        settle(&mut follower).await.unwrap();
+        let before = all_rows(&live).await;
+
+        chain.mine_unknown(of);
+        chain.mine(&[(0, 1, 5)]);
+        let error = settle(&mut follower).await.unwrap_err();
+        assert!(!error.is_transient(), "{error}");
+        assert!(error.to_string().contains("log 0 cannot be read"), "{error}");
+        assert!(error.to_string().contains("older than the contract"), "{error}");
+        let after = all_rows(&live).await;
+        assert_eq!((after.events, after.blocks), (before.events, before.blocks));
+    }
+}
+
+#[tokio::test]
 async fn tokens_sent_without_a_deposit_are_surplus() {
     let folder = TempDir::new().unwrap();
     let chain = Memory::new();

@@ -119,6 +119,18 @@ impl Memory {
         self.state().push(calls);
     }
 
+    /// A block in which the contract says what this version does not know.
+    pub fn mine_unknown(&self, of: Address) {
+        let mut state = self.state();
+        state.push(&[]);
+        let Some(Mined { header, logs, .. }) = state.blocks.last_mut() else { return };
+        let (block, block_hash) = (header.number, header.hash);
+        let topic = keccak256("Upgraded(address)");
+        let log = Log::new_unchecked(of, vec![topic], Bytes::new());
+        header.logs_bloom.accrue_log(&log);
+        logs.push(ChainLog { block, block_hash, tx_hash: topic, log_index: 0, log });
+    }
+
     /// Replaces up to `depth` blocks above the deployment by others.
     pub fn reorg(&self, depth: usize, blocks: &[Vec<Call>]) {
         let mut state = self.state();
