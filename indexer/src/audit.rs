@@ -9,10 +9,11 @@ use serde::Serialize;
 use store::{Block, Escrow, Reader, Store, Tag};
 
 use crate::chain::{Chain, ChainError, Rpc};
-use crate::{Config, Error, Follower, Looked, identity};
+use crate::{Config, Error, Follower, Looked, Snapshots, identity};
 
 mod books;
 mod claims;
+mod gaps;
 mod rows;
 mod storage;
 mod up_to;
@@ -230,7 +231,8 @@ async fn fill<C: Chain>(
     last: u64,
 ) -> Result<(Escrow, Block), AuditError> {
     let capped = UpTo { chain, last };
-    let mut follower = Follower::start(&capped, config, fresh).await?;
+    let follower = Follower::start(&capped, config, fresh).await?;
+    let mut follower = follower.with_snapshots(Snapshots::Each);
     let reader = fresh.reader();
     let mut idle = 0;
     // Ends at `last`, or after IDLE_LOOKS looks without progress.

@@ -1,5 +1,6 @@
 //! pure: bonds in the fold: the registry's events one by one, their times and proofs checked too.
 
+use alloy::primitives::Address;
 use alloy::sol_types::Eip712Domain;
 use contracts::registry::{
     FoldError, NodeState, Nodes, ProofProblem, RegistryEvent, Slashed, UNBOND_DELAY_SECONDS,
@@ -61,6 +62,20 @@ impl Bonds {
                 seq: state.seq,
             },
         );
+    }
+
+    pub fn holds(&self, signer: Address) -> bool {
+        self.nodes.get(signer).is_some()
+    }
+
+    /// Bytes it holds, about.
+    pub fn size(&self) -> usize {
+        self.nodes.iter().count() * size_of::<(Address, NodeState)>()
+    }
+
+    /// Forgets every node: each can be read again.
+    pub fn forget(&mut self) {
+        self.nodes = Nodes::default();
     }
 
     /// The node after the event, or what does not follow from the state before it. `mined_at` is

@@ -1,7 +1,6 @@
 //! pure: the running digest, one value that says whether two indexes hold the same events.
 
-use alloy::primitives::{Address, B256, Keccak256, LogData, keccak256};
-use store::{EventRow, RegistryRow};
+use alloy::primitives::{Address, B256, Keccak256, LogData};
 
 /// The digest before the first event: it binds chain and escrow, and the node registry where one
 /// is followed.
@@ -19,47 +18,51 @@ pub fn seed(chain_id: u64, genesis_hash: B256, escrow: Address, registry: Option
 /// d[n] = keccak(d[n-1] || block hash || leaves of the block's events, in order).
 ///
 /// Only a block that holds events moves it, so it is the same after a live run, a backfill by
-/// ranges and a replay: which empty blocks were stored makes no difference. `rows` and `registry`
-/// are all events of one block; without any the digest stays.
-pub fn next(before: B256, block_hash: B256, rows: &[EventRow], registry: &[RegistryRow]) -> B256 {
-    let escrows = rows.iter().map(|row| (row.log_index, leaf_of(row)));
-    let registered = registry
-        .iter()
-        .map(|row| (row.log_index, leaf(row.log_index, row.tx_hash, &row.event.encode())));
-    let mut leaves: Vec<(u64, B256)> = escrows.chain(registered).collect();
+/// ranges and a replay: which empty blocks were stored makes no difference. `leaves` are those of
+/// all events of one block, whichever contract's; without any the digest stays.
+pub fn next(before: B256, block_hash: B256, leaves: &[B256]) -> B256 {
     if leaves.is_empty() {
         return before;
     }
-    leaves.sort_unstable();
     let mut hash = Keccak256::new();
     hash.update(before);
     hash.update(block_hash);
-    for (_, leaf) in leaves {
-        hash.update(leaf);
-    }
+    leaves.iter().for_each(|leaf| hash.update(leaf));
     hash.finalize()
 }
 
-fn leaf_of(row: &EventRow) -> B256 {
-    leaf(row.log_index, row.tx_hash, &row.event.encode())
-}
-
 /// keccak(log index || transaction hash || keccak(topics) || data), of the log as the contract
-/// wrote it: rows decode exactly the logs they encode to.
-fn leaf(log_index: u64, tx_hash: B256, log: &LogData) -> B256 {
+/// wrote it.
+pub fn leaf(log_index: u64, tx_hash: B256, log: &LogData) -> B256 {
+    let mut topics = Keccak256::new();
+    log.topics().iter().for_each(|topic| topics.update(topic));
     let mut hash = Keccak256::new();
     hash.update(log_index.to_be_bytes());
     hash.update(tx_hash);
-    hash.update(keccak256(log.topics().concat()));
+    hash.update(topics.finalize());
     hash.update(&log.data);
     hash.finalize()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{leaf, seed};
+    use alloy::primitives::{Address, B256};
     use contracts::event::{Closed, Event};
     use contracts::registry::RegistryEvent;
+    use store::{EventRow, RegistryRow};
+
+    /// As a block is read: leaves of both contracts, in the order of the logs.
+    fn next(before: B256, hash: B256, rows: &[EventRow], registry: &[RegistryRow]) -> B256 {
+        let rows =
+            rows.iter().map(|r| (r.log_index, leaf(r.log_index, r.tx_hash, &r.event.encode())));
+        let registry =
+            registry.iter().map(|r| (r.log_index, leaf(r.log_index, r.tx_hash, &r.event.encode())));
+        let mut leaves: Vec<(u64, B256)> = rows.chain(registry).collect();
+        leaves.sort_unstable();
+        let leaves: Vec<B256> = leaves.into_iter().map(|(_, leaf)| leaf).collect();
+        super::next(before, hash, &leaves)
+    }
 
     fn row(log_index: u64, job_seq: u32) -> EventRow {
         let event = Event::Closed(Closed { job_id: B256::repeat_byte(1), job_seq });

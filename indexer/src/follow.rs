@@ -2,8 +2,9 @@
 
 /// Most logs asked for at once, by expectation: answers of about a megabyte are the fastest.
 const AIM_LOGS: usize = 2_000;
-/// First range of a backfill; it adapts from here.
-const FIRST_SPAN: u64 = 500;
+/// First range of a backfill; it adapts from here. Small: on a busy chain a large one would fill
+/// the memory before it is known that it does.
+const FIRST_SPAN: u64 = 16;
 /// Public nodes refuse ranges above 10,000 blocks; larger ones gain nothing.
 const LARGEST_SPAN: u64 = 10_000;
 

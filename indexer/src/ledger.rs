@@ -34,17 +34,20 @@ pub struct LedgerError {
 type Folded<T> = Result<T, LedgerError>;
 
 /// State before some events: all rows they touch, as they are. What is not in it does not exist.
+/// Jobs and lots are large: they lie outside of their tables, which have room to spare.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     domain: Eip712Domain,
     accounts: HashMap<Address, AccountState>,
-    jobs: HashMap<JobId, (Order, JobState)>,
-    lots: HashMap<B256, (LotRow, LotState)>,
+    jobs: HashMap<JobId, Box<(Order, JobState)>>,
+    lots: HashMap<B256, Box<(LotRow, LotState)>>,
     /// By payer and agent.
     delegates: HashMap<(Address, Address), DelegateState>,
     offices: Option<OfficeState>,
-    /// Fee and burn taken from lots of a call and not credited yet: zero between blocks.
+    /// Fee and burn taken from lots of a call and not credited yet: none between blocks.
     owed: HashMap<JobId, Owed>,
+    /// Jobs of the block at hand.
+    moved: Vec<JobId>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,18 +79,19 @@ pub struct Touched {
     pub delegates: Vec<(Address, Address)>,
 }
 
-pub fn touched(rows: &[EventRow]) -> Touched {
-    let events = || rows.iter().map(|row| &row.event);
-    let mut accounts: Vec<_> =
-        events().filter_map(Event::account_after).map(|after| after.account).collect();
-    let mut jobs: Vec<_> = events().filter_map(Event::job_id).collect();
-    let mut lots: Vec<_> = events().filter_map(lot_of).collect();
-    let mut delegates: Vec<_> = events().filter_map(delegate_of).collect();
-    sort(&mut accounts);
-    sort(&mut jobs);
-    sort(&mut lots);
-    sort(&mut delegates);
-    Touched { accounts, jobs, lots, delegates }
+pub fn touched<'e>(rows: impl Iterator<Item = &'e EventRow>) -> Touched {
+    let mut touched = Touched::default();
+    for EventRow { event, .. } in rows {
+        touched.accounts.extend(event.account_after().map(|after| after.account));
+        touched.jobs.extend(event.job_id());
+        touched.lots.extend(lot_of(event));
+        touched.delegates.extend(delegate_of(event));
+    }
+    sort(&mut touched.accounts);
+    sort(&mut touched.jobs);
+    sort(&mut touched.lots);
+    sort(&mut touched.delegates);
+    touched
 }
 
 fn sort<T: Ord>(keys: &mut Vec<T>) {
@@ -162,6 +166,7 @@ impl Ledger {
             delegates: HashMap::new(),
             offices: None,
             owed: HashMap::new(),
+            moved: Vec::new(),
         }
     }
 
@@ -170,11 +175,11 @@ impl Ledger {
     }
 
     pub fn load_job(&mut self, opened: JobOrder, state: JobState) {
-        self.jobs.insert(opened.job_id, (opened.order, state));
+        self.jobs.insert(opened.job_id, Box::new((opened.order, state)));
     }
 
     pub fn load_lot(&mut self, row: LotRow, state: LotState) {
-        self.lots.insert(row.lot_hash, (row, state));
+        self.lots.insert(row.lot_hash, Box::new((row, state)));
     }
 
     pub fn load_delegate(&mut self, state: DelegateState) {
@@ -221,14 +226,15 @@ impl Ledger {
 
     /// Between blocks nothing is under way: every share was credited, a closed job is empty.
     /// `last` is the block's last event.
-    pub fn end_block(&self, last: &EventRow, mined_at: i64) -> Folded<()> {
+    pub fn end_block(&mut self, last: &EventRow, mined_at: i64) -> Folded<()> {
         let at = At(last, mined_at);
-        for owed in self.owed.values() {
+        for (_, owed) in self.owed.drain() {
             at.same("fee taken and credited to nobody", owed.fee, Amount::ZERO)?;
             at.same("burn taken and credited to nobody", owed.burn, Amount::ZERO)?;
         }
-        for (_, job) in self.jobs.values().filter(|(_, job)| job.closed) {
-            let left = remaining(at, job)?;
+        for job_id in self.moved.drain(..) {
+            let Some(job) = self.jobs.get(&job_id).filter(|job| job.1.closed) else { continue };
+            let left = remaining(at, &job.1)?;
             at.same("money left in a closed job", left, Amount::ZERO)?;
         }
         Ok(())
@@ -242,10 +248,11 @@ impl Ledger {
         offices.into_iter().for_each(|state| self.load_offices(state));
         if let Some(job) = job {
             check_money(at, &job)?;
+            self.moved.push(job.job_id);
             match opened {
                 Some(opened) => self.load_job(opened, job),
                 None => {
-                    self.jobs.entry(job.job_id).and_modify(|(_, state)| *state = job);
+                    self.jobs.entry(job.job_id).and_modify(|before| before.1 = job);
                 }
             }
         }
@@ -253,7 +260,7 @@ impl Ledger {
             match lot {
                 Some(row) => self.load_lot(row, state),
                 None => {
-                    self.lots.entry(state.lot_hash).and_modify(|(_, before)| *before = state);
+                    self.lots.entry(state.lot_hash).and_modify(|before| before.1 = state);
                 }
             }
         }
@@ -342,7 +349,8 @@ impl Ledger {
     }
 
     fn job(&self, at: At<'_>, job_id: JobId) -> Folded<&(Order, JobState)> {
-        self.jobs.get(&job_id).ok_or_else(|| at.wrong("job", job_id, "an opened job"))
+        let found = self.jobs.get(&job_id).map(|job| &**job);
+        found.ok_or_else(|| at.wrong("job", job_id, "an opened job"))
     }
 
     /// The job one further in its sequence, at this event.
@@ -375,6 +383,7 @@ fn credit_left(at: At<'_>, job: &JobState) -> Folded<Amount> {
 }
 
 mod accounts;
+mod kept;
 mod lots;
 mod roles;
 #[cfg(test)]

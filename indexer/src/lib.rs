@@ -6,8 +6,11 @@ pub mod chain;
 pub mod digest;
 mod error;
 pub mod follow;
+mod forward;
 pub mod identity;
+pub mod known;
 pub mod ledger;
+mod net;
 mod prove;
 pub mod steps;
 pub mod verify;
@@ -16,16 +19,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use alloy::primitives::Address;
-use store::{Block, Escrow, Head, Reader, Role, Store, Tag};
+use store::{Block, Cursor, Escrow, Head, Reader, Role, Store, Tag};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use chain::{Chain, Header, Rpc};
 use follow::{Found, Next, Probe, Span, View, Wait};
+use known::Known;
 use prove::Proven;
 use steps::Steps;
 
 pub use error::Error;
+pub use forward::Snapshots;
 
 /// Blocks above finalized taken in a row before the heads are asked for again: a long catch-up
 /// must notice that the chain moved on.
@@ -160,6 +165,9 @@ pub struct Follower<'a, C> {
     identity_known: bool,
     /// There may be stored blocks that an earlier run took on a server's word.
     unproven: bool,
+    known: Option<Known>,
+    most_bytes: usize,
+    snapshots: Snapshots,
     waiting: Option<Wait>,
 }
 
@@ -174,9 +182,24 @@ impl<'a, C: Chain> Follower<'a, C> {
         }
         let Escrow { chain_id, address, deploy_block, registry, .. } = escrow;
         tracing::info!(chain_id, %address, deploy_block, ?registry, "following the escrow");
-        let (span, unproven) = (Span::default(), chain.proves());
-        let (identity_known, waiting) = (true, None);
-        Ok(Self { chain, store, reader, escrow, span, identity_known, unproven, waiting })
+        Ok(Self {
+            chain,
+            store,
+            reader,
+            escrow,
+            span: Span::default(),
+            identity_known: true,
+            unproven: chain.proves(),
+            known: None,
+            most_bytes: known::MOST_BYTES,
+            snapshots: Snapshots::Last,
+            waiting: None,
+        })
+    }
+
+    /// For an audit, which compares with whatever snapshots another index has.
+    pub fn with_snapshots(self, snapshots: Snapshots) -> Self {
+        Self { snapshots, ..self }
     }
 
     pub fn escrow(&self) -> &Escrow {
@@ -198,12 +221,22 @@ impl<'a, C: Chain> Follower<'a, C> {
             self.chain.head(Tag::Finalized),
         )?;
         let (Some(latest), safe, finalized) = heads else { return Ok(self.wait(Wait::Unclear)) };
-        let tip = self.reader.tip().await?;
+        let writer = self.store.chain_writer();
+        let Cursor { tip, loading } = writer.cursor().await?;
+        if loading && tip.is_some() && self.known.is_none() {
+            // A load goes on with what it knows, and that went with a process or an error.
+            writer.end_load().await?;
+        }
         let known = self.reader.heads().await?;
         let view = self.view(tip.as_ref(), &known, &latest, finalized.as_ref()).await?;
         let heads = heads_to_write(&known, [Some(latest.clone()), safe, finalized]);
-        match follow::decide(&view) {
-            Next::Range { from, to } => self.range(tip, from, to, heads).await,
+        let next = follow::decide(&view);
+        if loading && matches!(next, Next::Blocks { .. } | Next::Rewind | Next::Wait(Wait::AtHead))
+        {
+            writer.end_load().await?;
+        }
+        match next {
+            Next::Range { from, to } => self.range(tip, (from, to), heads).await,
             Next::Blocks { from, to } => self.blocks(tip, (from, to), latest, heads).await,
             Next::Rewind => self.rewind(tip, view.mark).await,
             Next::Wait(wait) => {
@@ -263,57 +296,6 @@ impl<'a, C: Chain> Follower<'a, C> {
         Ok(Some(Probe { block: stored.number, found }))
     }
 
-    async fn range(
-        &mut self,
-        tip: Option<Block>,
-        from: u64,
-        limit: u64,
-        heads: Vec<Head>,
-    ) -> Result<Looked, Error> {
-        let to = self.span.end(from, limit);
-        let steps = Steps::new(self.chain, &self.reader, &self.escrow);
-        let read = match steps.range(tip.as_ref(), from, to).await {
-            Ok(read) => read,
-            Err(error) => {
-                // Whatever the words: a smaller question may be answered.
-                self.span.refused();
-                return Err(error);
-            }
-        };
-        let Some(mut step) = read else { return Ok(self.wait(Wait::Unclear)) };
-        self.span.answered(step.events.len() + step.registry.len());
-        step.heads = heads;
-        self.store.chain_writer().extend(&step).await?;
-        tracing::debug!(from, to, events = step.events.len(), "range written");
-        Ok(self.moved())
-    }
-
-    async fn blocks(
-        &mut self,
-        mut tip: Option<Block>,
-        (from, to): (u64, u64),
-        latest: Header,
-        mut heads: Vec<Head>,
-    ) -> Result<Looked, Error> {
-        let writer = self.store.chain_writer();
-        let mut latest = Some(latest);
-        for number in from..=to.min(from.saturating_add(BLOCKS_PER_LOOK - 1)) {
-            let header = match latest.take_if(|latest| latest.number == number) {
-                Some(latest) => Some(latest),
-                None => self.chain.header(number).await?,
-            };
-            let Some(header) = header else { return Ok(self.wait(Wait::Unclear)) };
-            let steps = Steps::new(self.chain, &self.reader, &self.escrow);
-            let read = steps.block(tip.as_ref(), header).await?;
-            let Some(mut step) = read else { return Ok(self.wait(Wait::Unclear)) };
-            step.heads = std::mem::take(&mut heads);
-            writer.extend(&step).await?;
-            tracing::debug!(number, events = step.events.len(), "block written");
-            tip = step.blocks.pop();
-        }
-        Ok(self.moved())
-    }
-
     /// Goes down to the newest stored block that is on the chain and drops what is above it.
     async fn rewind(&mut self, tip: Option<Block>, mark: Option<u64>) -> Result<Looked, Error> {
         let Some(tip) = tip else { return Ok(self.wait(Wait::Unclear)) };
@@ -343,6 +325,7 @@ impl<'a, C: Chain> Follower<'a, C> {
         if let Some(fork) = fork {
             let (old_tip, fork_block) = (tip.number, fork.number);
             tracing::warn!(old_tip, fork_block, "the chain replaced blocks; going back");
+            self.known = None;
             self.store.chain_writer().rewind(&fork, &tip, unix_now()).await?;
         }
         Ok(self.moved())

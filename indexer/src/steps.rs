@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, B256};
-use contracts::{event, order, registry};
+use contracts::{event, registry};
 use futures::{StreamExt, TryStreamExt};
 use store::{Block, Escrow, EventRow, Reader, RegistryRow, Step, Verified};
 
 use crate::bonds::Bonds;
 use crate::chain::{BlockLogs, Chain, ChainLog, Header};
-use crate::ledger::{self, Change, Ledger};
+use crate::known::Known;
+use crate::ledger::{Change, Ledger};
 use crate::{Error, digest};
 
 /// Blocks asked about at the same time: hides the way to the node, spares its queue.
@@ -28,12 +29,26 @@ pub struct Read {
     pub verified: Verified,
     rows: Vec<EventRow>,
     registry: Vec<RegistryRow>,
+    /// The digest's leaf of each event, in the order of the block.
+    leaves: Vec<B256>,
 }
 
 impl Read {
     /// The running digest after this block.
     pub fn digest(&self, before: B256) -> B256 {
-        digest::next(before, self.header.hash, &self.rows, &self.registry)
+        digest::next(before, self.header.hash, &self.leaves)
+    }
+
+    /// How many events the block holds.
+    pub fn events(&self) -> usize {
+        self.leaves.len()
+    }
+
+    /// The block as one to stand on: what it says of itself, not what follows from its events.
+    pub fn place(&self) -> Block {
+        let Header { number, hash, parent_hash, mined_at, .. } = self.header;
+        let (verified, digest) = (self.verified, B256::ZERO);
+        Block { number, hash, parent_hash, mined_at, verified, digest }
     }
 }
 
@@ -44,19 +59,6 @@ impl<'a, C: Chain> Steps<'a, C> {
 
     /// Final blocks `from..=to` on top of `tip`: those that hold events, and the last one.
     /// None: the answers do not fit together or on the tip; look again.
-    pub async fn range(
-        &self,
-        tip: Option<&Block>,
-        from: u64,
-        to: u64,
-    ) -> Result<Option<Step>, Error> {
-        match self.read(tip, from, to).await? {
-            Some(blocks) => self.fold(tip, blocks).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// The same before it is folded.
     pub async fn read(
         &self,
         tip: Option<&Block>,
@@ -132,7 +134,7 @@ impl<'a, C: Chain> Steps<'a, C> {
     }
 
     /// One block on top of `tip`, its logs by its hash. None: it does not stand on the tip.
-    pub async fn block(&self, tip: Option<&Block>, header: Header) -> Result<Option<Step>, Error> {
+    pub async fn block(&self, tip: Option<&Block>, header: Header) -> Result<Option<Read>, Error> {
         if !follows(tip, &header) {
             return Ok(None);
         }
@@ -140,8 +142,7 @@ impl<'a, C: Chain> Steps<'a, C> {
         if found.logs.iter().any(|log| log.block_hash != header.hash) {
             return Ok(None);
         }
-        let read = self.decode(header, found)?;
-        self.fold(tip, vec![read]).await.map(Some)
+        self.decode(header, found).map(Some)
     }
 
     /// The running digest before the first block.
@@ -158,9 +159,12 @@ impl<'a, C: Chain> Steps<'a, C> {
     fn decode(&self, header: Header, found: BlockLogs) -> Result<Read, Error> {
         let BlockLogs { mut logs, verified } = found;
         logs.sort_by_key(|log| log.log_index);
-        let mut read = Read { header, verified, rows: Vec::new(), registry: Vec::new() };
+        let (rows, registry, leaves) = (Vec::new(), Vec::new(), Vec::new());
+        let mut read = Read { header, verified, rows, registry, leaves };
         for found in logs {
             let ChainLog { block, log_index, tx_hash, log, .. } = found;
+            // What is decoded encodes to this very log: `decode` takes no other.
+            read.leaves.push(digest::leaf(log_index, tx_hash, &log));
             match self.escrow.registry {
                 Some(address) if address == log.address => {
                     let event = registry::decode(address, &log)
@@ -177,21 +181,19 @@ impl<'a, C: Chain> Steps<'a, C> {
         Ok(read)
     }
 
-    async fn fold(&self, tip: Option<&Block>, blocks: Vec<Read>) -> Result<Step, Error> {
+    /// The rows to write of some blocks on top of `tip`. `known` is then as the last of them left
+    /// it; after an error it is worth nothing.
+    pub async fn fold(
+        &self,
+        known: &mut Known,
+        tip: Option<&Block>,
+        blocks: Vec<Read>,
+    ) -> Result<Step, Error> {
         let before = tip.map_or_else(|| self.seed(), |tip| tip.digest);
-        let events: Vec<EventRow> = blocks.iter().flat_map(|read| read.rows.clone()).collect();
-        let domain = order::domain(self.escrow.chain_id, self.escrow.address);
-        let mut ledger = Ledger::new(domain.clone());
-        load(&mut ledger, self.reader, &events).await?;
-        let mut bonds = Bonds::new(domain);
-        let signers: BTreeSet<Address> =
-            blocks.iter().flat_map(|read| &read.registry).map(|row| row.event.signer()).collect();
-        for signer in signers {
-            if let Some(state) = self.reader.bond(signer).await? {
-                bonds.load(state);
-            }
-        }
-        fold((&mut ledger, &mut bonds), before, &blocks)
+        let events = blocks.iter().flat_map(|read| &read.rows);
+        let of_registry = blocks.iter().flat_map(|read| &read.registry);
+        known.read(self.reader, events, of_registry).await?;
+        fold((&mut known.ledger, &mut known.bonds), before, blocks)
     }
 }
 
@@ -201,54 +203,19 @@ fn follows(tip: Option<&Block>, header: &Header) -> bool {
     tip.is_none_or(|tip| header.number == tip.number + 1 && header.parent_hash == tip.hash)
 }
 
-/// Puts the rows that the events touch into the ledger, as the store has them.
-pub async fn load(
-    ledger: &mut Ledger,
-    reader: &Reader,
-    events: &[EventRow],
-) -> Result<(), store::Error> {
-    let touched = ledger::touched(events);
-    for account in touched.accounts {
-        if let Some(state) = reader.account(account).await? {
-            ledger.load_account(state);
-        }
-    }
-    for job_id in touched.jobs {
-        if let Some((opened, state)) = reader.job(job_id).await? {
-            ledger.load_job(opened, state);
-        }
-    }
-    for (payer, agent) in touched.delegates {
-        if let Some(state) = reader.delegate(payer, agent).await? {
-            ledger.load_delegate(state);
-        }
-    }
-    // Every way in asks whether there is a pause, and every opening who takes credit.
-    if let Some(state) = reader.offices().await? {
-        ledger.load_offices(state);
-    }
-    for lot_hash in touched.lots {
-        if let Some((row, state)) = reader.lot(lot_hash).await? {
-            ledger.load_lot(row, state);
-        }
-    }
-    Ok(())
-}
-
 /// Folds blocks into the rows to write: a snapshot after each event, a digest for each block.
 pub fn fold(
     (ledger, bonds): (&mut Ledger, &mut Bonds),
     mut before: B256,
-    blocks: &[Read],
+    blocks: Vec<Read>,
 ) -> Result<Step, Error> {
     let mut step = Step::default();
     for read in blocks {
-        let Read { header, verified, rows, registry } = read;
         before = read.digest(before);
-        for row in rows {
+        let Read { header, verified, rows, registry, .. } = read;
+        for row in &rows {
             let Change { order, lot, account, job, lot_state, delegate, offices, .. } =
                 ledger.apply(row, header.mined_at)?;
-            step.events.push(row.clone());
             step.orders.extend(order);
             step.lots.extend(lot);
             step.accounts.extend(account);
@@ -257,19 +224,20 @@ pub fn fold(
             step.delegates.extend(delegate);
             step.offices.extend(offices);
         }
-        for row in registry {
+        for row in &registry {
             step.bonds.push(bonds.apply(row, header.mined_at)?);
-            step.registry.push(row.clone());
         }
         if let Some(last) = rows.last() {
             ledger.end_block(last, header.mined_at)?;
         }
+        step.events.extend(rows);
+        step.registry.extend(registry);
         step.blocks.push(Block {
             number: header.number,
             hash: header.hash,
             parent_hash: header.parent_hash,
             mined_at: header.mined_at,
-            verified: *verified,
+            verified,
             digest: before,
         });
     }

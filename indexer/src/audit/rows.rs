@@ -8,6 +8,7 @@ use contracts::registry::RegistryEvent;
 use serde::Serialize;
 use store::{Block, Escrow, EventRow, Reader, RegistryRow, Step};
 
+use super::gaps::{self, Gaps};
 use super::{AuditError, BLOCKS_AT_ONCE, Columns, Findings, Place, columns};
 use crate::chain::Chain;
 use crate::digest;
@@ -26,6 +27,7 @@ pub(super) async fn compare<C: Chain>(
 ) -> Result<(), AuditError> {
     let Escrow { chain_id, genesis_hash, address, registry, .. } = *escrow;
     let mut running = digest::seed(chain_id, genesis_hash, address, registry);
+    let mut gaps = Gaps::of(stored).await?;
     // From zero, and all at once up to the deployment: rows there would be differences too.
     let mut from = 0;
     let mut to = last.min(escrow.deploy_block);
@@ -33,7 +35,7 @@ pub(super) async fn compare<C: Chain>(
         let expected = replayed.rows_between(from, to).await?;
         match stored.rows_between(from, to).await {
             Ok(rows) => {
-                tables(&expected, &rows, found);
+                tables(&expected, &rows, &mut gaps, found);
                 let stored = &rows.blocks;
                 running = blocks(chain, &expected, stored, last, running, found).await?;
             }
@@ -49,46 +51,37 @@ pub(super) async fn compare<C: Chain>(
         from = to + 1;
         to = last.min(to.saturating_add(BLOCKS_AT_ONCE));
     }
-    Ok(())
+    gaps.close(stored, last, found).await
 }
 
 /// Terms first: an event's row is read together with the order or lot that it names, so a
 /// changed term would show in the event too.
-fn tables(expected: &Step, stored: &Step, found: &mut Findings) {
+fn tables(expected: &Step, stored: &Step, gaps: &mut Gaps, found: &mut Findings) {
     let orders = |step: &Step| keyed(&step.orders, |o| (None, format!("job {}", o.job_id)));
-    table("job_orders", orders(expected), orders(stored), found);
+    table("job_orders", orders(expected), orders(stored), None, found);
     let lots = |step: &Step| keyed(&step.lots, |l| (None, format!("lot {}", l.lot_hash)));
-    table("lots", lots(expected), lots(stored), found);
-    table("events", events(&expected.events), events(&stored.events), found);
-    let accounts = |step: &Step| {
-        keyed(&step.accounts, |a| (Some((a.block, a.log_index)), format!("account {}", a.account)))
-    };
-    table("account_states", accounts(expected), accounts(stored), found);
-    let jobs = |step: &Step| {
-        keyed(&step.jobs, |j| (Some((j.block, j.log_index)), format!("job {}", j.job_id)))
-    };
-    table("job_states", jobs(expected), jobs(stored), found);
-    let lot_states = |step: &Step| {
-        keyed(&step.lot_states, |l| (Some((l.block, l.log_index)), format!("lot {}", l.lot_hash)))
-    };
-    table("lot_states", lot_states(expected), lot_states(stored), found);
-    let delegates = |step: &Step| {
-        keyed(&step.delegates, |d| {
-            (Some((d.block, d.log_index)), format!("delegate {} of {}", d.agent, d.payer))
-        })
-    };
-    table("delegate_states", delegates(expected), delegates(stored), found);
+    table("lots", lots(expected), lots(stored), None, found);
+    table("events", events(&expected.events), events(&stored.events), None, found);
+    let accounts =
+        |step: &Step| keyed(&step.accounts, |a| (Some((a.block, a.log_index)), gaps::account(a)));
+    table("account_states", accounts(expected), accounts(stored), Some(gaps), found);
+    let jobs = |step: &Step| keyed(&step.jobs, |j| (Some((j.block, j.log_index)), gaps::job(j)));
+    table("job_states", jobs(expected), jobs(stored), Some(gaps), found);
+    let lot_states =
+        |step: &Step| keyed(&step.lot_states, |l| (Some((l.block, l.log_index)), gaps::lot(l)));
+    table("lot_states", lot_states(expected), lot_states(stored), Some(gaps), found);
+    let delegates =
+        |step: &Step| keyed(&step.delegates, |d| (Some((d.block, d.log_index)), gaps::delegate(d)));
+    table("delegate_states", delegates(expected), delegates(stored), Some(gaps), found);
     let offices =
-        |step: &Step| keyed(&step.offices, |o| (Some((o.block, o.log_index)), "offices".into()));
-    table("office_states", offices(expected), offices(stored), found);
+        |step: &Step| keyed(&step.offices, |o| (Some((o.block, o.log_index)), gaps::office(o)));
+    table("office_states", offices(expected), offices(stored), Some(gaps), found);
     let receipts = |step: &Step| registry_receipts(&step.registry);
-    table("registry_receipts", receipts(expected), receipts(stored), found);
+    table("registry_receipts", receipts(expected), receipts(stored), None, found);
     let registry = |step: &Step| registry_events(&step.registry);
-    table("registry_events", registry(expected), registry(stored), found);
-    let bonds = |step: &Step| {
-        keyed(&step.bonds, |b| (Some((b.block, b.log_index)), format!("bond of {}", b.signer)))
-    };
-    table("bond_states", bonds(expected), bonds(stored), found);
+    table("registry_events", registry(expected), registry(stored), None, found);
+    let bonds = |step: &Step| keyed(&step.bonds, |b| (Some((b.block, b.log_index)), gaps::bond(b)));
+    table("bond_states", bonds(expected), bonds(stored), Some(gaps), found);
 }
 
 fn keyed<T: Serialize>(rows: &[T], key: impl Fn(&T) -> (Option<(u64, u64)>, String)) -> Rows {
@@ -193,11 +186,24 @@ fn rename(fields: Columns) -> Columns {
     fields.into_iter().map(|(field, value)| (column(field), value)).collect()
 }
 
-fn table(name: &'static str, expected: Rows, mut stored: Rows, found: &mut Findings) {
+/// `gaps`: snapshots may be left out.
+fn table(
+    name: &'static str,
+    expected: Rows,
+    mut stored: Rows,
+    mut gaps: Option<&mut Gaps>,
+    found: &mut Findings,
+) {
     for (key, expected) in expected {
         let place = Place { log: key.0, ..Place::new(name, key.1.clone()) };
         match stored.remove(&key) {
-            Some(columns) => found.columns(&place, &expected, &columns),
+            Some(columns) => {
+                found.columns(&place, &expected, &columns);
+                if let Some(gaps) = &mut gaps {
+                    gaps.found(&place);
+                }
+            }
+            None if gaps.as_mut().is_some_and(|gaps| gaps.missing(&place)) => {}
             None => found.add(&place, "(whole row)", "this row".into(), "nothing".into()),
         }
     }

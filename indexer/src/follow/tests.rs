@@ -110,5 +110,5 @@ fn refusals_halve_a_span_down_to_one_block() {
     while span.refused() {
         halvings += 1;
     }
-    assert_eq!((halvings, span.end(7, 100)), (8, 7));
+    assert_eq!((halvings, span.end(7, 100)), (4, 7));
 }

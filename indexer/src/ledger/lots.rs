@@ -157,8 +157,8 @@ impl Ledger {
         lot_hash: B256,
         allowed: &[LotStatus],
     ) -> Folded<(&Lot, LotState)> {
-        let (row, before) =
-            self.lots.get(&lot_hash).ok_or_else(|| at.wrong("lot", lot_hash, "a committed lot"))?;
+        let found = self.lots.get(&lot_hash).map(|lot| &**lot);
+        let (row, before) = found.ok_or_else(|| at.wrong("lot", lot_hash, "a committed lot"))?;
         at.same("job of the lot", job_id, row.job_id)?;
         if !allowed.contains(&before.status) {
             let names: Vec<_> = allowed.iter().map(|status| status.as_str()).collect();

@@ -78,7 +78,7 @@ impl Reader {
         self.pool.one(SELECT_ESCROW, vec![]).await?.as_ref().map(escrow_from).transpose()
     }
 
-    /// The newest stored block: the cursor.
+    /// The newest stored block: the cursor. None while the first load of a fresh database runs.
     pub async fn tip(&self) -> Result<Option<Block>> {
         self.pool.one(SELECT_TIP, vec![]).await?.as_ref().map(block_from).transpose()
     }
@@ -118,7 +118,11 @@ impl Reader {
 pub(crate) const SELECT_ESCROW: &str = "SELECT address, chain_id, genesis_hash, token, symbol, \
      decimals, deploy_block, registry FROM escrows ORDER BY address LIMIT 1";
 
-pub(crate) const SELECT_TIP: &str = "SELECT block, hash, parent_hash, mined_at, verified, \
+const SELECT_TIP: &str = "SELECT block, hash, parent_hash, mined_at, verified, digest FROM blocks \
+     WHERE NOT EXISTS (SELECT 1 FROM load_rest) ORDER BY block DESC LIMIT 1";
+
+/// The newest block written, also while readers see none.
+pub(crate) const SELECT_NEWEST: &str = "SELECT block, hash, parent_hash, mined_at, verified, \
      digest FROM blocks ORDER BY block DESC LIMIT 1";
 
 pub(crate) const BLOCKS: Table =

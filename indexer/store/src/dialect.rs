@@ -98,6 +98,14 @@ macro_rules! fetch {
     }};
 }
 
+macro_rules! fetch_made {
+    ($on:expr, $text:expr, $values:expr, $row:path) => {{
+        let rows = bound!(AssertSqlSafe($text.to_owned()), $values).fetch_all($on).await;
+        let rows = rows.map_err(|e| Error::database($text, e))?;
+        Ok(rows.into_iter().map($row).collect())
+    }};
+}
+
 impl Pool {
     pub async fn open(url: &str) -> Result<Self> {
         if url.starts_with("sqlite:") {
@@ -226,6 +234,14 @@ impl Tx {
 
     pub async fn one(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>> {
         Ok(self.all(sql, values).await?.into_iter().next())
+    }
+
+    /// As `all`, for a text that is put together from our own words.
+    pub async fn all_made(&mut self, text: &str, values: Vec<Value>) -> Result<Vec<Row>> {
+        match self {
+            Self::Sqlite(tx) => fetch_made!(&mut **tx, text, values, Row::Sqlite),
+            Self::Postgres(tx) => fetch_made!(&mut **tx, text, values, Row::Postgres),
+        }
     }
 
     /// Runs one statement; how many rows it touched.

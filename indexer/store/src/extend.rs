@@ -1,6 +1,6 @@
 //! ChainWriter: a step forward and a rewind, each in one transaction, cursor included.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256};
 use contracts::event::Event;
@@ -9,7 +9,8 @@ use contracts::{Lot, Order};
 use crate::ChainWriter;
 use crate::accounts::{ACCOUNTS, AccountState, account_values};
 use crate::blocks::{
-    BLOCKS, Block, Escrow, Head, SELECT_ESCROW, SELECT_TIP, block_from, block_values, escrow_from,
+    BLOCKS, Block, Escrow, Head, SELECT_ESCROW, SELECT_NEWEST, block_from, block_values,
+    escrow_from,
 };
 use crate::bonds::{BONDS, BondState, bond_values};
 use crate::dialect::{Tx, Writer};
@@ -73,8 +74,9 @@ impl ChainWriter {
     pub async fn extend(&self, step: &Step) -> Result<()> {
         check_orders_and_lots(step)?;
         let mut tx = self.pool.write(Writer::Chain).await?;
-        let tip = tx.one(SELECT_TIP, vec![]).await?.as_ref().map(block_from).transpose()?;
+        let tip = tx.one(SELECT_NEWEST, vec![]).await?.as_ref().map(block_from).transpose()?;
         check_links(tip.as_ref(), &step.blocks)?;
+        check_places(step)?;
         tx.load(&BLOCKS, step.blocks.iter().map(block_values)).await?;
         tx.load(&EVENTS, step.events.iter().map(event_values)).await?;
         tx.load(&ORDERS, step.orders.iter().map(job_order_values)).await?;
@@ -217,11 +219,32 @@ fn check_orders_and_lots(step: &Step) -> Result<()> {
         let text = "its orders or lots are not those of its events";
         return Err(Error::BrokenStep(text.to_owned()));
     }
-    let seen: BTreeSet<u64> = step.blocks.iter().map(|b| b.number).collect();
-    match step.events.iter().find(|row| !seen.contains(&row.block)) {
-        Some(row) => Err(Error::BrokenStep(format!("event in block {} without it", row.block))),
-        None => Ok(()),
+    Ok(())
+}
+
+/// Every row hangs from a block of the step: during a load no foreign key says so.
+fn check_places(step: &Step) -> Result<()> {
+    let events = step.events.iter().map(|row| row.block);
+    let events = events.chain(step.registry.iter().map(|row| row.block));
+    let terms = step.orders.iter().map(|row| row.block).chain(step.lots.iter().map(|l| l.block));
+    let states = step.accounts.iter().map(|state| state.block);
+    let states = states.chain(step.jobs.iter().map(|state| state.block));
+    let states = states.chain(step.lot_states.iter().map(|state| state.block));
+    let states = states.chain(step.delegates.iter().map(|state| state.block));
+    let states = states.chain(step.offices.iter().map(|state| state.block));
+    let states = states.chain(step.bonds.iter().map(|state| state.block));
+    let mut last = None;
+    for block in events.chain(terms).chain(states) {
+        // Rows of a block follow one another, so most need no search.
+        if last == Some(block) {
+            continue;
+        }
+        if step.blocks.binary_search_by_key(&block, |b| b.number).is_err() {
+            return Err(Error::BrokenStep(format!("a row in block {block} without it")));
+        }
+        last = Some(block);
     }
+    Ok(())
 }
 
 #[cfg(test)]
