@@ -57,8 +57,11 @@ pub enum ChainError {
     Refused { server: String, call: &'static str, reason: String },
     #[error("chain node {server} lies or mixes forks, its answer to {call} is dropped: {disproof}")]
     Disproved { server: String, call: &'static str, disproof: Disproof },
-    #[error("the chain nodes are of different chains: {one} is of {this}, {other} of {that}")]
-    Mixed { one: String, this: String, other: String, that: String },
+    #[error(
+        "chain node {server} is of chain {found}, not of {expected} as the others or the database; \
+         check chain.rpc_url and chain.more_rpc_urls"
+    )]
+    OtherChain { server: String, found: String, expected: String },
 }
 
 impl ChainError {
@@ -66,7 +69,7 @@ impl ChainError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Timeout { .. } | Self::Transport { .. } | Self::Disproved { .. } => true,
-            Self::Url { .. } | Self::Refused { .. } | Self::Mixed { .. } => false,
+            Self::Url { .. } | Self::Refused { .. } | Self::OtherChain { .. } => false,
         }
     }
 }
@@ -75,6 +78,8 @@ pub(crate) type Answer<T> = Result<T, ChainError>;
 
 /// A chain that can be read: nodes over RPC, or one in memory in tests.
 pub trait Chain: Send + Sync {
+    /// Which chain it must be: of several nodes, those of another one are left out.
+    fn expect(&self, _chain_id: u64, _genesis_hash: B256) {}
     fn chain_id(&self) -> impl Future<Output = Answer<u64>> + Send;
     /// None: the chain has no such block yet.
     fn head(&self, tag: Tag) -> impl Future<Output = Answer<Option<Header>>> + Send;

@@ -32,7 +32,7 @@ impl Error {
     /// next time; what the fold, the store or the rules refuse stays refused.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Chain(ChainError::Url { .. } | ChainError::Mixed { .. }) => false,
+            Self::Chain(ChainError::Url { .. } | ChainError::OtherChain { .. }) => false,
             Self::Chain(_) => true,
             Self::Store(error) => error.is_transient(),
             Self::Ledger(_) | Self::Bond(_) | Self::Log { .. } | Self::RegistryLog { .. } => false,

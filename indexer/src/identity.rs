@@ -86,6 +86,7 @@ pub async fn learn<C: Chain>(
             return Err(Refusal::OtherEscrow { stored, asked }.into());
         }
         same_registry(stored.registry, config.registry)?;
+        chain.expect(stored.chain_id, stored.genesis_hash);
         same_chain(chain, stored).await?;
         let head = chain.head(Tag::Latest).await?;
         // A node that is still behind the deployment has no code to show yet.

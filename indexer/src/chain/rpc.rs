@@ -202,6 +202,10 @@ fn unknown(block: B256) -> Problem {
 }
 
 impl Chain for Rpc {
+    fn expect(&self, chain_id: u64, genesis_hash: B256) {
+        self.servers.expect(chain_id, genesis_hash);
+    }
+
     async fn chain_id(&self) -> Answer<u64> {
         let question = |node: RootProvider| async move { Ok(node.get_chain_id().await?) };
         self.servers.ask("eth_chainId", question).await

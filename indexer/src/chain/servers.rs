@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use alloy::primitives::B256;
@@ -25,9 +25,11 @@ pub(super) const CALL_LIMIT: Duration = Duration::from_secs(7);
 const TRIES: usize = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// How long another node is preferred to one that did not answer, or whose answer was disproved.
-const ASIDE_SILENT: Duration = Duration::from_secs(3);
-const ASIDE_DISPROVED: Duration = Duration::from_secs(30);
+/// Longest wait for nodes that are only compared with the one that serves.
+const COMPARE_LIMIT: Duration = Duration::from_secs(2);
+/// How long another node is preferred to one that did not answer: doubled each time, up to the
+/// most, and at once the most when an answer was disproved.
+const ASIDE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Why one node did not help.
 pub(super) enum Problem {
@@ -80,12 +82,18 @@ struct Server {
     /// Its address without keys, for people.
     name: String,
     provider: RootProvider,
-    /// Others are preferred until then.
-    aside: Mutex<Instant>,
+    trust: Mutex<Trust>,
     /// Whether it said which chain it is of since it was last away.
     introduced: AtomicBool,
     /// It is of another chain and never asked again.
     foreign: AtomicBool,
+}
+
+/// Others are preferred until `back`; next time for `next`.
+#[derive(Clone, Copy)]
+struct Trust {
+    back: Instant,
+    next: Duration,
 }
 
 /// Chain id and hash of the first block.
@@ -95,7 +103,7 @@ type Identity = (u64, B256);
 pub(super) struct Servers {
     list: Vec<Server>,
     current: AtomicUsize,
-    /// Of the chain that the first of several nodes to answer was of.
+    /// Of the chain that the database is of, or else the first of several nodes to answer.
     identity: OnceLock<Identity>,
 }
 
@@ -108,6 +116,11 @@ impl Servers {
             return Err(ChainError::Url { url, reason });
         }
         Ok(Self { list, current: AtomicUsize::new(0), identity: OnceLock::new() })
+    }
+
+    /// Which chain all nodes must be of; the first word counts.
+    pub fn expect(&self, chain_id: u64, genesis_hash: B256) {
+        self.identity.get_or_init(|| (chain_id, genesis_hash));
     }
 
     pub fn several(&self) -> bool {
@@ -130,8 +143,11 @@ impl Servers {
         let mut refusals = 0;
         loop {
             let at = self.pick();
-            let error = match self.once(at, call, &question).await {
-                Ok(answer) => return Ok(answer),
+            let error = match self.once(at, call, CALL_LIMIT, &question).await {
+                Ok(answer) => {
+                    self.list[at].trust().next = ASIDE.0;
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
             if let ChainError::Refused { .. } = error {
@@ -142,8 +158,11 @@ impl Servers {
                 self.current.store((at + 1) % self.list.len(), Ordering::Relaxed);
                 continue;
             }
-            if matches!(error, ChainError::Mixed { .. }) {
-                return Err(error);
+            if let ChainError::OtherChain { .. } = error {
+                if (0..self.list.len()).all(|at| self.is_foreign(at)) {
+                    return Err(error);
+                }
+                continue;
             }
             let Some(pause) = pauses.next() else { return Err(error) };
             tracing::debug!(%error, "asking again");
@@ -155,21 +174,24 @@ impl Servers {
         }
     }
 
-    /// The same question to every node at once; those that answered in time.
+    /// The same question at once to every node that is not set aside; those that answered in time.
     pub async fn ask_each<T, F, A>(&self, call: &'static str, question: F) -> Vec<(usize, T)>
     where
         F: Fn(RootProvider) -> A,
         A: Future<Output = Result<T, Problem>>,
     {
-        let asked = (0..self.list.len()).filter(|at| !self.is_foreign(*at));
+        let now = Instant::now();
+        let fit = |at: &usize| !self.is_foreign(*at) && self.list[*at].trust().back <= now;
+        let asked = (0..self.list.len()).filter(fit);
         let question = &question;
-        let answers = asked.map(|at| async move { (at, self.once(at, call, question).await) });
+        let answers =
+            asked.map(|at| async move { (at, self.once(at, call, COMPARE_LIMIT, question).await) });
         let answers = futures::future::join_all(answers).await;
         let mut there = Vec::new();
         for (at, answer) in answers {
             match answer {
                 Ok(answer) => there.push((at, answer)),
-                Err(error) => tracing::debug!(%error, "one of several nodes does not answer"),
+                Err(error) => self.set_aside(at, &error),
             }
         }
         there
@@ -188,35 +210,34 @@ impl Servers {
         self.list.get(at).map_or("", |server| &server.name)
     }
 
-    async fn once<T, F, A>(&self, at: usize, call: &'static str, question: &F) -> Answer<T>
+    async fn once<T, F, A>(
+        &self,
+        at: usize,
+        call: &'static str,
+        limit: Duration,
+        question: &F,
+    ) -> Answer<T>
     where
         F: Fn(RootProvider) -> A,
         A: Future<Output = Result<T, Problem>>,
     {
         let server = &self.list[at];
         if self.several() && !server.introduced.load(Ordering::Relaxed) {
-            self.introduce(server).await?;
+            self.introduce(server, limit).await?;
         }
-        server.limited(call, question(server.provider.clone())).await
+        server.limited(call, limit, question(server.provider.clone())).await
     }
 
     /// Nodes of several chains behind one setting would each call the others liars.
-    async fn introduce(&self, server: &Server) -> Answer<()> {
-        let of = server.limited("its chain", identity(server.provider.clone())).await?;
+    async fn introduce(&self, server: &Server, limit: Duration) -> Answer<()> {
+        let of = server.limited("its chain", limit, identity(server.provider.clone())).await?;
         let known = *self.identity.get_or_init(|| of);
         if known != of {
-            let others = self.list.iter().any(|s| s.introduced.load(Ordering::Relaxed));
-            let shown = |(id, genesis): Identity| format!("chain {id} that starts with {genesis}");
-            let one = "another node".to_owned();
-            let (this, other, that) = (shown(known), server.name.clone(), shown(of));
-            let error = ChainError::Mixed { one, this, other, that };
-            tracing::error!(%error, "this node is not asked again");
+            let shown = |(id, genesis): Identity| format!("{id} that starts with block {genesis}");
+            let (found, expected) = (shown(of), shown(known));
+            let error = ChainError::OtherChain { server: server.name.clone(), found, expected };
+            tracing::error!(%error, "this chain node is not asked again");
             server.foreign.store(true, Ordering::Relaxed);
-            if others {
-                let (server, call) = (server.name.clone(), "its chain");
-                let reason = "it is of another chain".into();
-                return Err(ChainError::Transport { server, call, reason });
-            }
             return Err(error);
         }
         server.introduced.store(true, Ordering::Relaxed);
@@ -230,7 +251,7 @@ impl Servers {
         let order = (0..count).map(|step| (current + step) % count);
         let fit = order.filter(|at| !self.is_foreign(*at));
         let now = Instant::now();
-        let back = fit.min_by_key(|at| self.list[*at].aside_until().max(now));
+        let back = fit.min_by_key(|at| self.list[*at].trust().back.max(now));
         let picked = back.unwrap_or(current);
         self.current.store(picked, Ordering::Relaxed);
         picked
@@ -242,13 +263,17 @@ impl Servers {
 
     fn set_aside(&self, at: usize, error: &ChainError) {
         let server = &self.list[at];
-        let disproved = matches!(error, ChainError::Disproved { .. });
-        let pause = if disproved { ASIDE_DISPROVED } else { ASIDE_SILENT };
-        *server.aside.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + pause;
+        let mut trust = server.trust();
+        if matches!(error, ChainError::Disproved { .. }) {
+            trust.next = ASIDE.1;
+        }
+        trust.back = Instant::now() + trust.next;
+        trust.next = (trust.next * 2).min(ASIDE.1);
+        drop(trust);
         // Whatever is at this address later may be of another chain.
         server.introduced.store(false, Ordering::Relaxed);
         if self.several() {
-            tracing::warn!(%error, "another chain node is asked");
+            tracing::warn!(%error, "another chain node is asked for a while");
         }
     }
 }
@@ -264,23 +289,24 @@ impl Server {
         Ok(Self {
             name: without_keys(url),
             provider: ProviderBuilder::default().connect_http(parsed),
-            aside: Mutex::new(Instant::now()),
+            trust: Mutex::new(Trust { back: Instant::now(), next: ASIDE.0 }),
             introduced: AtomicBool::new(false),
             foreign: AtomicBool::new(false),
         })
     }
 
-    fn aside_until(&self) -> Instant {
-        *self.aside.lock().unwrap_or_else(PoisonError::into_inner)
+    fn trust(&self) -> MutexGuard<'_, Trust> {
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn limited<T>(
         &self,
         call: &'static str,
+        limit: Duration,
         question: impl Future<Output = Result<T, Problem>>,
     ) -> Answer<T> {
         let server = self.name.clone();
-        match timeout(CALL_LIMIT, question).await {
+        match timeout(limit, question).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(Problem::Transport(reason))) => {
                 Err(ChainError::Transport { server, call, reason })
@@ -289,7 +315,7 @@ impl Server {
             Ok(Err(Problem::Disproved(disproof))) => {
                 Err(ChainError::Disproved { server, call, disproof })
             }
-            Err(_) => Err(ChainError::Timeout { server, call, seconds: CALL_LIMIT.as_secs() }),
+            Err(_) => Err(ChainError::Timeout { server, call, seconds: limit.as_secs() }),
         }
     }
 }
@@ -302,3 +328,6 @@ async fn identity(provider: RootProvider) -> Result<Identity, Problem> {
     // Only compared, so that a first block with fields of its own is no obstacle.
     Ok((chain_id, answers::header(&genesis, false)?.hash))
 }
+
+#[cfg(test)]
+mod tests;
