@@ -7,6 +7,9 @@ const AIM_LOGS: usize = 2_000;
 const FIRST_SPAN: u64 = 16;
 /// Public nodes refuse ranges above 10,000 blocks; larger ones gain nothing.
 const LARGEST_SPAN: u64 = 10_000;
+/// Answers after which twice the size is tried that was refused before: a refusal may have been
+/// a bad moment of the node.
+const ANSWERS_TO_TRUST: u32 = 32;
 
 /// What the follower knows before it decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,34 +137,50 @@ pub fn check_fork(fork: Option<u64>, lowest_replaced: u64, mark: Option<u64>) ->
 }
 
 /// Size of ranges below the finalized block: it grows while answers are small and halves when a
-/// node refuses one, whatever its words.
+/// node refuses one, whatever its words. What was refused is not asked again soon: a node with a
+/// cap would refuse every second question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span(u64);
+pub struct Span {
+    size: u64,
+    /// No larger one is asked for now.
+    ceiling: u64,
+    /// Answers since the last refusal.
+    answered: u32,
+}
 
 impl Default for Span {
     fn default() -> Self {
-        Self(FIRST_SPAN)
+        Self { size: FIRST_SPAN, ceiling: LARGEST_SPAN, answered: 0 }
     }
 }
 
 impl Span {
     /// Last block of the next range that starts at `from` and may go up to `limit`.
     pub fn end(&self, from: u64, limit: u64) -> u64 {
-        limit.min(from.saturating_add(self.0 - 1))
+        limit.min(from.saturating_add(self.size - 1))
     }
 
     pub fn answered(&mut self, logs: usize) {
+        self.answered = self.answered.saturating_add(1);
+        if self.answered.is_multiple_of(ANSWERS_TO_TRUST) {
+            self.ceiling = (self.ceiling * 2).min(LARGEST_SPAN);
+        }
         if logs < AIM_LOGS / 2 {
-            self.0 = (self.0 * 2).min(LARGEST_SPAN);
+            self.size = (self.size * 2).min(self.ceiling);
         } else if logs > AIM_LOGS {
-            self.0 = (self.0 / 2).max(1);
+            self.size = (self.size / 2).max(1);
         }
     }
 
-    /// False: it is one block already and cannot get smaller.
-    pub fn refused(&mut self) -> bool {
-        let smaller = self.0 > 1;
-        self.0 = (self.0 / 2).max(1);
+    /// There was no answer. A node's word against this size is remembered; other trouble is not
+    /// about the size, as far as anyone can tell. False: it is one block already.
+    pub fn failed(&mut self, refused: bool) -> bool {
+        let smaller = self.size > 1;
+        self.size = (self.size / 2).max(1);
+        if refused {
+            self.ceiling = self.size;
+            self.answered = 0;
+        }
         smaller
     }
 }

@@ -3,7 +3,7 @@
 use store::{Block, ChainWriter, Escrow, Head, Step};
 use tokio::sync::mpsc;
 
-use crate::chain::{Chain, Header};
+use crate::chain::{Chain, ChainError, Header};
 use crate::follow::{Span, Wait};
 use crate::known::Known;
 use crate::steps::{Read, Steps};
@@ -116,7 +116,7 @@ async fn read_ahead<C: Chain>(
             Ok(None) => return Ok(false),
             Err(error) => {
                 // Whatever the words: a smaller question may be answered.
-                span.refused();
+                span.failed(matches!(error, Error::Chain(ChainError::Refused { .. })));
                 return Err(error);
             }
         };

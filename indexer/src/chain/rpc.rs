@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::answers;
 use super::servers::{Problem, Servers};
-use super::{Answer, BlockLogs, Chain, ChainLog, Header};
+use super::{Answer, BlockLogs, Chain, ChainError, ChainLog, Header};
 use crate::verify::{self, Disproof};
 
 /// Headers asked for in one batch, at most; a node that takes fewer halves it.
@@ -222,7 +222,7 @@ impl Chain for Rpc {
     async fn header(&self, number: u64) -> Answer<Option<Header>> {
         let found = self.block("a block by number", &format!("{number:#x}")).await?;
         match found {
-            Some(header) if header.number != number => Err(super::ChainError::Disproved {
+            Some(header) if header.number != number => Err(ChainError::Disproved {
                 server: self.servers.name(self.servers.current()).to_owned(),
                 call: "a block by number",
                 disproof: Disproof::OtherBlock { asked: number, found: header.number },
@@ -241,8 +241,11 @@ impl Chain for Rpc {
         let batches: Vec<Vec<Option<Header>>> = match asked.try_collect().await {
             Ok(batches) => batches,
             Err(error) => {
-                // Whatever the words: a smaller batch may be answered, and one is none.
-                self.batch.store((size / 2).max(1), Ordering::Relaxed);
+                // Whatever its words: a smaller batch may be answered, and one is none. A node that
+                // is away says nothing about batches.
+                if matches!(error, ChainError::Refused { .. }) {
+                    self.batch.store((size / 2).max(1), Ordering::Relaxed);
+                }
                 return Err(error);
             }
         };
@@ -292,7 +295,6 @@ impl Chain for Rpc {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::ChainError;
     use std::net::TcpListener;
 
     #[tokio::test]

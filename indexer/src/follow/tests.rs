@@ -94,7 +94,7 @@ proptest! {
         for answer in answers {
             match answer {
                 Some(logs) => span.answered(usize::from(logs)),
-                None => { span.refused(); }
+                None => { span.failed(true); }
             }
             let end = span.end(1_000, u64::MAX);
             prop_assert!((1_000..1_000 + LARGEST_SPAN).contains(&end));
@@ -107,8 +107,33 @@ proptest! {
 fn refusals_halve_a_span_down_to_one_block() {
     let mut span = Span::default();
     let mut halvings = 0;
-    while span.refused() {
+    while span.failed(false) {
         halvings += 1;
     }
     assert_eq!((halvings, span.end(7, 100)), (4, 7));
+}
+
+/// A node that takes ranges of `cap` blocks at most: how many of `answers` answers' questions it
+/// refused meanwhile.
+fn refusals(span: &mut Span, cap: u64, answers: u32) -> u32 {
+    let (mut refused, mut left) = (0, answers);
+    while left > 0 {
+        if span.end(0, u64::MAX) < cap {
+            span.answered(0);
+            left -= 1;
+        } else {
+            span.failed(true);
+            refused += 1;
+        }
+    }
+    refused
+}
+
+#[test]
+fn a_cap_is_found_once_and_hardly_touched_again() {
+    let mut span = Span::default();
+    assert!(refusals(&mut span, 50, 16) <= 4);
+    assert!(refusals(&mut span, 50, 320) <= 10);
+    assert_eq!(refusals(&mut span, u64::MAX, 400), 0);
+    assert_eq!(span.end(0, u64::MAX), LARGEST_SPAN - 1, "a cap that is gone is forgotten");
 }
