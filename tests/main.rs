@@ -31,6 +31,7 @@ mod stories {
     mod schedules;
     mod sender;
     mod silence;
+    mod tampered;
     mod verified;
     mod vouchers;
 }

@@ -7,7 +7,7 @@ use store::{Tag, Verified};
 
 use crate::verify::Disproof;
 
-mod answers;
+pub mod answers;
 mod rpc;
 mod servers;
 mod socket;

@@ -1,9 +1,8 @@
-//! Random reorg schedules on a chain in memory: the index always equals a fresh replay.
+//! The indexer on a chain in memory: what it refuses, proves later, and never changes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use proptest::prelude::*;
 use store::{Block, Step, Store, Verified};
 use tempfile::TempDir;
 
@@ -11,40 +10,20 @@ use crate::audit::{self, Report};
 use crate::follow::Stop;
 use crate::identity::Refusal;
 
-use crate::{Config, Error, Follower, Looked, known, net};
-use escrow::{Call, ESCROW, calls};
+use crate::{Config, Error, Follower, Looked, net};
+use escrow::{Call, ESCROW};
 use memory::{DEPLOY_BLOCK, Memory};
 use registry::REGISTRY;
 
 pub(crate) mod escrow;
 pub(crate) mod memory;
 pub(crate) mod registry;
+mod schedules;
+#[path = "../../tests/world/seeds.rs"]
+mod seeds;
 
 /// Looks after which a follower that still has work is taken to be stuck.
 const MOST_LOOKS: u32 = 2_000;
-
-#[derive(Debug, Clone)]
-enum Move {
-    Mine(Vec<Call>),
-    Reorg(usize, Vec<Vec<Call>>),
-    Finalize(u64),
-    Hide(u64),
-    Look(u32),
-    Restart,
-}
-
-fn moves() -> impl Strategy<Value = Vec<Move>> {
-    let one = prop_oneof![
-        4 => calls(8).prop_map(Move::Mine),
-        3 => (1..12usize, prop::collection::vec(calls(6), 1..14))
-            .prop_map(|(depth, blocks)| Move::Reorg(depth, blocks)),
-        1 => (0..20u64).prop_map(Move::Finalize),
-        1 => (0..5u64).prop_map(Move::Hide),
-        4 => (1..6u32).prop_map(Move::Look),
-        1 => Just(Move::Restart),
-    ];
-    prop::collection::vec(one, 1..40)
-}
 
 fn config() -> Config {
     Config {
@@ -87,61 +66,6 @@ async fn all_rows(store: &Store) -> Step {
 async fn replay(chain: &Memory, folder: &TempDir, store_: &Store) -> Report {
     let fresh = store(folder, "fresh.db").await;
     audit::replay_on(chain, &config(), &fresh, Some(store_)).await.unwrap()
-}
-
-/// `most_bytes`: how much the follower knows between steps.
-async fn play(moves: Vec<Move>, most_bytes: usize) {
-    let folder = TempDir::new().unwrap();
-    let chain = Memory::new();
-    let live = store(&folder, "live.db").await;
-    let mut follower = Follower::start(&chain, &config(), &live).await.unwrap();
-    follower.most_bytes = most_bytes;
-    for next in moves {
-        match next {
-            Move::Mine(calls) => chain.mine(&calls),
-            Move::Reorg(depth, blocks) => {
-                // Never below what the chain itself calls final, and never shorter for good.
-                let above = usize::try_from(chain.head() - chain.finalized()).unwrap();
-                chain.reorg(depth.min(above), &blocks);
-            }
-            Move::Finalize(distance) => chain.finalize(distance),
-            Move::Hide(blocks) => chain.hide(blocks),
-            Move::Look(times) => {
-                for _ in 0..times {
-                    let _ = follower.look().await.unwrap();
-                }
-            }
-            Move::Restart => {
-                follower = Follower::start(&chain, &config(), &live).await.unwrap();
-                follower.most_bytes = most_bytes;
-            }
-        }
-    }
-    chain.hide(0);
-    // Longer than any branch was, so that waiting for a lagging node ends.
-    (0..15).for_each(|_| chain.mine(&[(0, 1, 1)]));
-    settle(&mut follower).await.unwrap();
-    let tip = live.reader().tip().await.unwrap().unwrap();
-    assert_eq!(tip.number, chain.head());
-    let report = replay(&chain, &folder, &live).await;
-    assert!(report.is_clean(), "{}", report.first().unwrap());
-    assert_eq!(report.stored_digest, Some(report.digest));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 30,
-        max_shrink_iters: 60,
-        ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn an_index_after_any_reorgs_equals_a_fresh_replay(
-        moves in moves(),
-        most_bytes in prop_oneof![Just(3_000), Just(known::MOST_BYTES)],
-    ) {
-        tokio::runtime::Runtime::new().unwrap().block_on(play(moves, most_bytes));
-    }
 }
 
 /// Twelve blocks with two calls each, the same in every run.

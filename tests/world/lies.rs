@@ -316,7 +316,9 @@ fn flip_digit(text: &mut Value, rng: &mut StdRng) -> Option<()> {
     }
     let at = rng.random_range(2..digits.len());
     // No leading zero, which a number must not have.
-    let others = "123456789abcdef".chars().filter(|digit| *digit != digits[at]);
+    // In either case a letter is the same digit.
+    let old = digits[at].to_ascii_lowercase();
+    let others = "123456789abcdef".chars().filter(|digit| *digit != old);
     let others: Vec<char> = others.collect();
     digits[at] = others[rng.random_range(0..others.len())];
     *text = json!(digits.into_iter().collect::<String>());

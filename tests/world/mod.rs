@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub mod anvil;
+pub mod blocks;
 pub mod bonds;
 pub mod counter;
 pub mod database;

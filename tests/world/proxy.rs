@@ -18,6 +18,7 @@ use super::anvil::Anvil;
 use super::lies::{self, Asked, Lie};
 use super::pool::{Pool, Pooled, Sight};
 
+mod branch;
 mod http;
 mod socket;
 
@@ -27,13 +28,15 @@ pub use socket::SocketFault;
 /// Between two looks at the chain for the pool's sake.
 const POOL_LOOKS: Duration = Duration::from_millis(50);
 /// Longer than any client waits.
-const LIMIT: Duration = Duration::from_secs(30);
+const HELD: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
     Lie(Lie),
     /// The head, also the safe and the final one, of up to so many blocks ago.
     OldHead(u64),
+    /// From this block on a branch that no other node has; its every answer can be proven.
+    OtherBranch(u64),
     /// More blocks at once than this are refused, in the words of three vendors.
     RangeCap(u64),
     /// JSON that ends too early.
@@ -46,14 +49,16 @@ pub enum Fault {
     Broken,
     /// The connection is reset in the middle of the body.
     Reset,
+    /// The answer comes after half a minute, also when the node is healed meanwhile.
+    Hold,
 }
 
 impl Fault {
     /// What happens to a whole answer, whatever was asked.
     fn is_of_transport(self) -> bool {
         match self {
-            Self::Cut | Self::Html | Self::Busy | Self::Broken | Self::Reset => true,
-            Self::Lie(_) | Self::OldHead(_) | Self::RangeCap(_) => false,
+            Self::Cut | Self::Html | Self::Busy | Self::Broken | Self::Reset | Self::Hold => true,
+            Self::Lie(_) | Self::OldHead(_) | Self::OtherBranch(_) | Self::RangeCap(_) => false,
         }
     }
 }
@@ -86,6 +91,7 @@ struct Node {
     plan: Mutex<Plan>,
     told: AtomicU64,
     pool: Option<tokio::sync::Mutex<Pool>>,
+    branch: tokio::sync::Mutex<branch::Branch>,
     sockets: socket::Sockets,
 }
 
@@ -111,7 +117,7 @@ impl Proxy {
     async fn open(anvil: &Anvil, seed: u64, pool: Option<tokio::sync::Mutex<Pool>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let client = reqwest::Client::builder().timeout(LIMIT).build().unwrap();
+        let client = reqwest::Client::builder().timeout(HELD).build().unwrap();
         let node = Arc::new(Node {
             port: anvil.port,
             url: anvil.rpc_url(),
@@ -119,6 +125,7 @@ impl Proxy {
             plan: Mutex::new(Plan { seed, ..Plan::default() }),
             told: AtomicU64::new(0),
             pool,
+            branch: tokio::sync::Mutex::default(),
             sockets: socket::Sockets::new(seed),
         });
         let stop = CancellationToken::new();
@@ -235,6 +242,11 @@ impl Node {
                 let end = rng.random_range(0..body.len());
                 Reply::reset_at(&body, end)
             }
+            Fault::Hold => {
+                let reply = Reply::json(&self.answer(asked).await);
+                tokio::time::sleep(HELD).await;
+                reply
+            }
             Fault::Html => Reply::html("<html><body><h1>Just a moment</h1></body></html>"),
             Fault::Busy => Reply::status(429, "rate limit exceeded"),
             Fault::Broken => {
@@ -283,6 +295,7 @@ impl Node {
             let told = match self.pick(&mut rng, false) {
                 None => None,
                 Some(Fault::OldHead(most)) => self.old_head(call, most, &mut rng).await,
+                Some(Fault::OtherBranch(from)) => self.on_branch(call, from).await.map(Ok),
                 Some(Fault::RangeCap(most)) => cap(call, most, &mut rng).map(Err),
                 Some(Fault::Lie(lie)) => self.lie(call, lie, &mut rng).await.map(Ok),
                 Some(_) => unreachable!("only of whole answers"),

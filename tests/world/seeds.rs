@@ -18,7 +18,7 @@ pub fn seeds(in_checks: u64, in_full: u64) -> impl Iterator<Item = u64> {
     (first..first + count).inspect(|seed| println!("{SEED}={seed}"))
 }
 
-pub fn is_full() -> bool {
+fn is_full() -> bool {
     std::env::var(FULL).is_ok_and(|value| value == "1")
 }
 

@@ -12,9 +12,11 @@ use super::{ChainLog, Header};
 use crate::verify::{self, Disproof};
 
 /// Why an answer cannot be used.
-pub(super) enum Bad {
-    /// It is none of the kind that was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Bad {
+    #[error("it is none of the kind that was asked for: {0}")]
     Form(String),
+    #[error(transparent)]
     Disproved(Disproof),
 }
 
@@ -41,7 +43,7 @@ struct HeaderJson {
 }
 
 /// A block of `eth_getBlockBy...` as its header; with `proven` its hash is computed anew.
-pub(super) fn header(json: &RawValue, proven: bool) -> Result<Header, Bad> {
+pub fn header(json: &RawValue, proven: bool) -> Result<Header, Bad> {
     if proven {
         return Ok(verify::header(serde_json::from_str(json.get())?)?);
     }
@@ -99,7 +101,7 @@ impl From<ReceiptJson> for AnyReceiptEnvelope {
 }
 
 /// All receipts of `eth_getBlockReceipts`.
-pub(super) fn receipts(json: &RawValue) -> Result<Vec<AnyReceiptEnvelope>, Bad> {
+pub fn receipts(json: &RawValue) -> Result<Vec<AnyReceiptEnvelope>, Bad> {
     let receipts: Vec<ReceiptJson> = serde_json::from_str(json.get())?;
     Ok(receipts.into_iter().map(AnyReceiptEnvelope::from).collect())
 }
@@ -110,7 +112,7 @@ struct BlockJson {
 }
 
 /// All transactions of a whole block, each as its EIP-2718 bytes.
-pub(super) fn transactions(json: &RawValue) -> Result<Vec<Vec<u8>>, Bad> {
+pub fn transactions(json: &RawValue) -> Result<Vec<Vec<u8>>, Bad> {
     let block: BlockJson = serde_json::from_str(json.get())?;
     Ok(block.transactions.iter().map(|signed| signed.inner.encoded_2718()).collect())
 }

@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard};
 
 use alloy::primitives::{Address, B256, Bloom, Bytes, Log, U256, keccak256};
+use rand::Rng;
+use rand::rngs::StdRng;
 use store::{Tag, Verified};
 
 use super::escrow::{CHAIN_ID, Call, ESCROW, Escrow, TOKEN};
@@ -12,8 +14,16 @@ use crate::chain::{BlockLogs, Chain, ChainError, ChainLog, Header};
 /// The block that the escrow appears in.
 pub const DEPLOY_BLOCK: u64 = 3;
 
+/// A call, and the number that names its transaction in whichever block it is.
+#[derive(Clone, Copy)]
+struct Sent {
+    number: u64,
+    call: Call,
+}
+
 struct Mined {
     header: Header,
+    calls: Vec<Sent>,
     logs: Vec<ChainLog>,
     after: Escrow,
     bonds: Registry,
@@ -34,12 +44,23 @@ struct State {
     on_its_word: bool,
     /// Leaves the last log of the newest block out.
     hide_last: bool,
+    sent: u64,
+    /// A reorg to come: after so many more questions, so deep.
+    armed: Option<(u64, u64, StdRng)>,
+    struck: u64,
 }
 
 pub struct Memory(Mutex<State>);
 
 impl State {
-    fn push(&mut self, calls: &[Call]) {
+    fn mine(&mut self, calls: &[Call]) {
+        let numbers = self.sent..;
+        self.sent += u64::try_from(calls.len()).unwrap();
+        let sent = numbers.zip(calls).map(|(number, call)| Sent { number, call: *call });
+        self.push(sent.collect());
+    }
+
+    fn push(&mut self, calls: Vec<Sent>) {
         let number = u64::try_from(self.blocks.len()).unwrap();
         let parent_hash = self.blocks.last().map_or(B256::ZERO, |b| b.header.hash);
         let seed = [U256::from(number), U256::from(self.branch)].map(|n| n.to_be_bytes::<32>());
@@ -50,8 +71,8 @@ impl State {
         let mut after = self.blocks.last().map_or_else(Escrow::default, |b| b.after.clone());
         let mut bonds = self.blocks.last().map_or_else(Registry::default, |b| b.bonds.clone());
         let mut logs = vec![];
-        for (call, tx) in calls.iter().zip(0u64..) {
-            let tx_hash = keccak256([hash.as_slice(), &tx.to_be_bytes()].concat());
+        for Sent { number: sent, call } in &calls {
+            let tx_hash = keccak256(sent.to_be_bytes());
             let of_escrow = after.call(*call, mined_at).into_iter().map(|e| (ESCROW, e.encode()));
             let of_bonds = bonds.call(*call, mined_at).map(|e| (REGISTRY, e.encode()));
             for (address, data) in of_escrow.chain(of_bonds) {
@@ -73,7 +94,35 @@ impl State {
             receipts_root,
             transactions_root,
         };
-        self.blocks.push(Mined { header, logs, after, bonds });
+        self.blocks.push(Mined { header, calls, logs, after, bonds });
+    }
+
+    /// Replaces up to `depth` blocks above the final ones by about as many: the calls that were
+    /// in them are kept in their places, moved or dropped.
+    fn remine(&mut self, depth: u64, rng: &mut StdRng) {
+        let head = u64::try_from(self.blocks.len()).unwrap() - 1;
+        let depth = depth.min(head - self.finalized.max(DEPLOY_BLOCK));
+        if depth == 0 {
+            return;
+        }
+        let keep = usize::try_from(head + 1 - depth).unwrap();
+        let depth = usize::try_from(depth).unwrap();
+        let replaced = self.blocks.split_off(keep);
+        let count = rng.random_range(depth.saturating_sub(2).max(1)..=depth + 3);
+        let mut blocks: Vec<Vec<Sent>> = vec![vec![]; count];
+        for (at, block) in replaced.into_iter().enumerate() {
+            for sent in block.calls {
+                let place = match rng.random_range(0..4) {
+                    0 => continue,
+                    1 => rng.random_range(0..count),
+                    _ => at.min(count - 1),
+                };
+                blocks[place].push(sent);
+            }
+        }
+        self.branch += 1;
+        self.hidden = 0;
+        blocks.into_iter().for_each(|calls| self.push(calls));
     }
 
     fn shown(&self) -> u64 {
@@ -107,7 +156,7 @@ impl Memory {
     /// A chain up to the escrow's deployment.
     pub fn new() -> Self {
         let mut state = State::default();
-        (0..=DEPLOY_BLOCK).for_each(|_| state.push(&[]));
+        (0..=DEPLOY_BLOCK).for_each(|_| state.mine(&[]));
         Self(Mutex::new(state))
     }
 
@@ -115,14 +164,49 @@ impl Memory {
         self.0.lock().unwrap()
     }
 
+    /// The same for whoever asks the chain something, which may be when it is reorganised.
+    fn asked(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        if let Some((questions, depth, mut rng)) = state.armed.take() {
+            match questions.checked_sub(1) {
+                Some(left) => state.armed = Some((left, depth, rng)),
+                None => {
+                    state.remine(depth, &mut rng);
+                    state.struck += 1;
+                }
+            }
+        }
+        state
+    }
+
     pub fn mine(&self, calls: &[Call]) {
-        self.state().push(calls);
+        self.state().mine(calls);
+    }
+
+    /// A reorg above the final blocks, whose calls are kept, moved or dropped.
+    pub fn remine(&self, depth: u64, rng: &mut StdRng) {
+        self.state().remine(depth, rng);
+    }
+
+    /// The same in the middle of whatever is read next, after so many more questions.
+    pub fn remine_after(&self, questions: u64, depth: u64, rng: StdRng) {
+        self.state().armed = Some((questions, depth, rng));
+    }
+
+    /// A reorg that is still to come stays away.
+    pub fn disarm(&self) {
+        self.state().armed = None;
+    }
+
+    /// Reorgs so far in the middle of something.
+    pub fn struck(&self) -> u64 {
+        self.state().struck
     }
 
     /// A block in which the contract says what this version does not know.
     pub fn mine_unknown(&self, of: Address) {
         let mut state = self.state();
-        state.push(&[]);
+        state.mine(&[]);
         let Some(Mined { header, logs, .. }) = state.blocks.last_mut() else { return };
         let (block, block_hash) = (header.number, header.hash);
         let topic = keccak256("Upgraded(address)");
@@ -138,7 +222,7 @@ impl Memory {
         let keep = state.blocks.len().saturating_sub(depth).max(floor);
         state.blocks.truncate(keep);
         state.branch += 1;
-        blocks.iter().for_each(|calls| state.push(calls));
+        blocks.iter().for_each(|calls| state.mine(calls));
         state.hidden = 0;
     }
 
@@ -189,7 +273,7 @@ impl Memory {
         let mut state = self.state();
         let branch = state.branch + 1;
         *state = State { branch, ..State::default() };
-        (0..=DEPLOY_BLOCK).for_each(|_| state.push(&[]));
+        (0..=DEPLOY_BLOCK).for_each(|_| state.mine(&[]));
     }
 }
 
@@ -203,7 +287,7 @@ impl Chain for Memory {
     }
 
     async fn head(&self, tag: Tag) -> Result<Option<Header>, ChainError> {
-        let state = self.state();
+        let state = self.asked();
         let number = match tag {
             Tag::Latest => state.shown(),
             Tag::Safe | Tag::Finalized => state.finalized,
@@ -212,18 +296,18 @@ impl Chain for Memory {
     }
 
     async fn header(&self, number: u64) -> Result<Option<Header>, ChainError> {
-        Ok(self.state().at(number).map(|b| b.header.clone()))
+        Ok(self.asked().at(number).map(|b| b.header.clone()))
     }
 
     async fn headers(&self, from: u64, to: u64) -> Result<Option<Vec<Header>>, ChainError> {
-        let mut state = self.state();
+        let mut state = self.asked();
         state.refuse_wide(from, to)?;
         Ok((from..=to).map(|n| state.at(n).map(|b| b.header.clone())).collect())
     }
 
     async fn block_logs(&self, of: &[Address], header: &Header) -> Result<BlockLogs, ChainError> {
         assert_eq!(of, [ESCROW, REGISTRY]);
-        let state = self.state();
+        let state = self.asked();
         let block = state.by_hash(header.hash).ok_or_else(|| refused("unknown block"))?;
         let verified = match (state.on_its_word, block.logs.is_empty()) {
             (true, _) => Verified::LogsOnly,
@@ -244,20 +328,20 @@ impl Chain for Memory {
         to: u64,
     ) -> Result<Vec<ChainLog>, ChainError> {
         assert_eq!(of, [ESCROW, REGISTRY]);
-        let mut state = self.state();
+        let mut state = self.asked();
         state.refuse_wide(from, to)?;
         Ok((from..=to).filter_map(|n| state.at(n)).flat_map(|b| state.told(b)).collect())
     }
 
     async fn code(&self, of: Address, at: Option<u64>) -> Result<Bytes, ChainError> {
-        let state = self.state();
+        let state = self.asked();
         let deployed = at.unwrap_or_else(|| state.shown()) >= DEPLOY_BLOCK;
         let ours = of == ESCROW || of == REGISTRY;
         Ok(if deployed && ours { Bytes::from_static(&[0xfe]) } else { Bytes::new() })
     }
 
     async fn call(&self, to: Address, data: Bytes, at: Option<B256>) -> Result<Bytes, ChainError> {
-        let state = self.state();
+        let state = self.asked();
         assert!([ESCROW, TOKEN, REGISTRY].contains(&to));
         let block = match at {
             Some(hash) => state.by_hash(hash),
