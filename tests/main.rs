@@ -26,6 +26,7 @@ mod stories {
     mod outage;
     mod pauses;
     mod pool;
+    mod proofs;
     mod reorg;
     mod restart;
     mod schedules;

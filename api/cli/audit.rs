@@ -1,7 +1,11 @@
-//! `rndr audit replay`: rebuilds everything from the logs, compares, ends with 7 on a difference.
-use clap::Subcommand;
-use contracts::Amount;
-use indexer::audit::{Report, replay};
+//! `rndr audit`: everything rebuilt from the logs and compared; what the escrow holds and owes.
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use alloy::primitives::Address;
+use clap::{Args, Subcommand};
+use contracts::{Amount, JobId};
+use indexer::audit::{Report, Until, Wanted, bundle, replay};
 use store::Store;
 
 use crate::config::Settings;
@@ -9,29 +13,129 @@ use crate::exit::{Exit, Failure, Outcome, local, stopped};
 use crate::serve::indexer_config;
 use crate::talk::{Talk, table};
 
+mod legacy;
+
 #[derive(Subcommand, Debug)]
 pub enum AuditCommand {
     /// Replay the escrow's logs into a fresh database and compare with the store and the chain
-    Replay {
-        /// Compare with the chain alone, not with the store of --store
-        #[arg(long)]
-        chain_only: bool,
-    },
+    ///
+    /// --rpc-url may be another chain node than the indexer's; ends with 7 at a difference, and
+    /// names table, row and log of the first one.
+    Replay(Replay),
+    /// Rebuild what the escrow owes and compare it with the tokens that it holds
+    ///
+    /// Needs no store. Ends with 7 at a deficit, or where the contract's storage differs.
+    Solvency(Solvency),
+    /// Rebuild the balances of the escrow that legacy RNDR had, and name what its logs contradict
+    Legacy(legacy::Legacy),
+}
+
+#[derive(Args, Debug)]
+pub struct Replay {
+    /// Compare with the chain alone, not with the store of --store
+    #[arg(long)]
+    chain_only: bool,
+    #[command(flatten)]
+    at: At,
+}
+
+#[derive(Args, Debug)]
+pub struct Solvency {
+    #[command(flatten)]
+    at: At,
+    /// Write the proofs of it to this file, for `rndr verify`
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+    /// Only these accounts in the bundle, each with a proof of its own
+    #[arg(long = "account", value_name = "ADDRESS", requires = "bundle")]
+    accounts: Vec<Address>,
+    /// Only these jobs in the bundle
+    #[arg(long = "job", value_name = "JOB", requires = "bundle")]
+    jobs: Vec<JobId>,
+}
+
+#[derive(Args, Debug)]
+struct At {
+    /// Up to this block: a number, or `finalized`; the newest one when left out
+    #[arg(long, value_name = "BLOCK")]
+    block: Option<Last>,
+    /// The database for the replay, empty; a file of its own, gone afterwards, when left out
+    #[arg(long, value_name = "URL")]
+    fresh: Option<String>,
+}
+
+/// A block as it is written on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Last(Until);
+
+impl FromStr for Last {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "finalized" => Ok(Self(Until::Finalized)),
+            number => number
+                .parse()
+                .map(|block| Self(Until::Block(block)))
+                .map_err(|_| "write a block number, or finalized".into()),
+        }
+    }
+}
+
+impl At {
+    fn until(&self) -> Until {
+        self.block.map_or(Until::Tip, |Last(until)| until)
+    }
 }
 
 pub async fn audit(command: AuditCommand, settings: &Settings, talk: &Talk) -> Outcome {
-    let AuditCommand::Replay { chain_only } = command;
-    let against = if chain_only {
-        None
-    } else {
-        let opened = Store::open(&settings.store.url, &settings.store.objects).await;
-        Some(opened.map_err(|error| {
-            let message = format!("the store to audit does not open: {error}");
-            Failure::new(Exit::Unavailable, message, "check --store (RNDR__STORE__URL)")
-        })?)
-    };
-    let report = run(settings, against).await?;
+    match command {
+        AuditCommand::Replay(command) => replayed(command, settings, talk).await,
+        AuditCommand::Solvency(command) => solvency(command, settings, talk).await,
+        AuditCommand::Legacy(command) => legacy::legacy(command, settings, talk).await,
+    }
+}
+
+async fn replayed(command: Replay, settings: &Settings, talk: &Talk) -> Outcome {
+    let against = if command.chain_only { None } else { Some(audited(settings).await?) };
+    let fresh = Fresh::open(command.at.fresh.as_deref()).await?;
+    let report = compared(settings, &fresh, against, command.at.until()).await;
+    fresh.close().await;
+    let report = report?;
     talk.data(&report, || text(&report));
+    verdict(&report)
+}
+
+async fn solvency(command: Solvency, settings: &Settings, talk: &Talk) -> Outcome {
+    let fresh = Fresh::open(command.at.fresh.as_deref()).await?;
+    let outcome = solvent(&command, settings, &fresh).await;
+    fresh.close().await;
+    let report = outcome?;
+    talk.data(&report, || text(&report));
+    verdict(&report)
+}
+
+async fn solvent(command: &Solvency, settings: &Settings, fresh: &Fresh) -> Outcome<Report> {
+    let report = compared(settings, fresh, None, command.at.until()).await?;
+    if let Some(path) = &command.bundle {
+        let accounts = command.accounts.iter().copied().collect();
+        let wanted = Wanted { accounts, jobs: command.jobs.iter().copied().collect() };
+        let made = bundle(&indexer_config(settings)?, &fresh.store, &wanted).await;
+        let made = made.map_err(|error| {
+            let hint = "ask a node that has eth_getProof and the state of that block";
+            Failure::new(Exit::Failed, error.to_string(), hint)
+        })?;
+        write(path, &made.text())?;
+    }
+    Ok(report)
+}
+
+/// Writes a file for auditors; their commands read it back byte for byte.
+pub fn write(path: &Path, text: &str) -> Outcome {
+    std::fs::write(path, text).map_err(local(format!("writing {}", path.display())))
+}
+
+fn verdict(report: &Report) -> Outcome {
     match report.first() {
         None => Ok(()),
         Some(first) => {
@@ -42,14 +146,50 @@ pub async fn audit(command: AuditCommand, settings: &Settings, talk: &Talk) -> O
     }
 }
 
+async fn audited(settings: &Settings) -> Outcome<Store> {
+    let opened = Store::open(&settings.store.url, &settings.store.objects).await;
+    opened.map_err(|error| {
+        let message = format!("the store to audit does not open: {error}");
+        Failure::new(Exit::Unavailable, message, "check --store (RNDR__STORE__URL)")
+    })
+}
+
+/// The database that a replay fills.
+struct Fresh {
+    store: Store,
+    /// Removed when dropped.
+    _folder: tempfile::TempDir,
+}
+
+impl Fresh {
+    async fn open(url: Option<&str>) -> Outcome<Self> {
+        let folder = tempfile::tempdir().map_err(local("making a folder for the replay"))?;
+        let own = format!("sqlite:{}", folder.path().join("replay.db").display());
+        let opened = Store::open(url.unwrap_or(&own), &folder.path().join("objects")).await;
+        Ok(Self { store: opened.map_err(stopped)?, _folder: folder })
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
 /// One replay into a database of its own, which is gone afterwards.
 pub async fn run(settings: &Settings, against: Option<Store>) -> Outcome<Report> {
-    let folder = tempfile::tempdir().map_err(local("making a folder for the fresh database"))?;
-    let url = format!("sqlite:{}", folder.path().join("replay.db").display());
-    let fresh = Store::open(&url, &folder.path().join("objects")).await.map_err(stopped)?;
-    let config = indexer_config(settings)?;
-    let report = replay(&config, fresh.clone(), against.clone()).await;
+    let fresh = Fresh::open(None).await?;
+    let report = compared(settings, &fresh, against, Until::Tip).await;
     fresh.close().await;
+    report
+}
+
+async fn compared(
+    settings: &Settings,
+    fresh: &Fresh,
+    against: Option<Store>,
+    until: Until,
+) -> Outcome<Report> {
+    let config = indexer_config(settings)?;
+    let report = replay(&config, fresh.store.clone(), against.clone(), until).await;
     if let Some(against) = against {
         against.close().await;
     }
@@ -67,6 +207,7 @@ pub fn text(report: &Report) -> String {
         Some(digest) => format!("NOT the store's, which is {digest}"),
         None => "no store was compared".to_owned(),
     };
+    let owed = &report.owed;
     let mut rows = vec![
         ("escrow", format!("{} on chain {}", escrow.address, escrow.chain_id)),
         ("up to block", format!("{} {}", report.block, report.block_hash)),
@@ -75,6 +216,10 @@ pub fn text(report: &Report) -> String {
         ("running digest", format!("{} ({stored})", report.digest)),
         ("token balance", show(report.token_balance)),
         ("owed", show(report.liabilities)),
+        ("  free", show(owed.free)),
+        ("  credit", show(owed.credit)),
+        ("  in jobs", show(owed.locked)),
+        ("    of it pending", show(owed.pending)),
         ("surplus", show(report.surplus)),
     ];
     if let Some(registry) = &report.registry {

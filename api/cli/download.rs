@@ -2,19 +2,20 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use alloy::primitives::{Address, B256, Bytes, keccak256};
+use alloy::primitives::{B256, keccak256};
 use alloy::sol_types::Eip712Domain;
 use clap::Args;
 use contracts::order::domain;
 use contracts::receipt::{file_root, output_hash, pixel_root};
 use contracts::spec::Format;
-use contracts::{JobId, Receipt, signing};
-use serde::{Deserialize, Serialize};
+use contracts::{JobId, signing};
+use serde::Serialize;
 use settler::pixels;
 
 use crate::chain::Chain;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure, Outcome, local};
+use crate::receipt::{SignedReceipt, receipts_of};
 use crate::remote::Remote;
 use crate::review::{UnitView, units};
 use crate::talk::{Talk, table};
@@ -107,35 +108,10 @@ pub async fn finals(
     Ok(saved)
 }
 
-#[derive(Debug, Deserialize)]
-struct Receipts {
-    receipts: Vec<SignedReceipt>,
-    next_cursor: Option<u32>,
-}
-
-/// All receipts of a job, page by page, by what they say of the final.
+/// All receipts of a job by what they say of the final.
 async fn receipts(remote: &Remote, job_id: JobId) -> Outcome<BTreeMap<B256, SignedReceipt>> {
-    let mut found = BTreeMap::new();
-    let mut cursor = Some(0);
-    // Fewer than 2^24 units with few attempts each, 500 a page.
-    while let Some(first) = cursor {
-        let path = format!("/v1/jobs/{job_id}/receipts?cursor={first}");
-        let page: Receipts = remote.get(&path).await?;
-        let signed = page.receipts.into_iter();
-        found.extend(signed.map(|signed| (signed.receipt.output_hash, signed)));
-        cursor = page.next_cursor.filter(|next| *next > first);
-    }
-    Ok(found)
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct SignedReceipt {
-    receipt: Receipt,
-    node: Address,
-    signature: Bytes,
-    file_name: String,
-    opened_hash: B256,
-    stored_hash: B256,
+    let signed = receipts_of(remote, job_id).await?.into_iter();
+    Ok(signed.map(|signed| (signed.receipt.output_hash, signed)).collect())
 }
 
 /// What the node signed is exactly this file.
@@ -171,8 +147,7 @@ fn check(
     let Ok(pixel_root) = pixel_root(job_id, unit, &pixels) else {
         return wrong("its pixels cannot be hashed");
     };
-    let sealed = if receipt.key_commit.is_zero() { B256::ZERO } else { signed.stored_hash };
-    let file_root = file_root(job_id, unit, &[(signed.opened_hash, sealed)]);
+    let file_root = file_root(job_id, unit, &[(signed.opened_hash, signed.sealed_hash())]);
     if output_hash(pixel_root, file_root) != receipt.output_hash {
         return wrong("its pixels and bytes are not what the node signed (output_hash)");
     }

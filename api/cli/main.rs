@@ -14,12 +14,14 @@ mod keys;
 mod office;
 mod order;
 mod permit;
+mod receipt;
 mod registry;
 mod remote;
 mod review;
 mod serve;
 mod talk;
 mod vault;
+mod verify;
 mod voucher;
 mod wallet;
 mod watch;
@@ -106,9 +108,13 @@ enum Command {
     Pause(office::Pause),
     /// End the pause now; the wallet is the guardian's
     Unpause,
-    /// Rebuild everything from the chain's logs and compare
+    /// Rebuild everything from the chain's logs and compare; what is held and owed, with proofs
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Write a paid unit's receipt and its proof into a file
+    Receipt(receipt::ReceiptOf),
+    /// Check a bundle of proofs or a receipt's file offline
+    Verify(verify::Verify),
     /// Put the contracts on a chain, or verify those that stand
     Deploy(deploy::Deploy),
     /// Print the API's OpenAPI document
@@ -166,6 +172,8 @@ async fn run(line: Line, talk: &Talk) -> Outcome {
         Command::Pause(command) => office::pause(command, &settings, talk).await,
         Command::Unpause => office::unpause(&settings, talk).await,
         Command::Audit(command) => audit::audit(command, &settings, talk).await,
+        Command::Receipt(command) => receipt::receipt(command, &settings, talk).await,
+        Command::Verify(command) => verify::verify(command, &settings, talk),
         Command::Deploy(command) => deploy::deploy(command, &settings, talk).await,
         Command::Openapi => {
             print_document();

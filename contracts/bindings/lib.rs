@@ -5,6 +5,7 @@ pub mod deploy;
 pub mod event;
 pub mod frames;
 pub mod funding;
+pub mod layout;
 pub mod merkle;
 pub mod order;
 pub mod picture;

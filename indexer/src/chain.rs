@@ -12,7 +12,7 @@ mod rpc;
 mod servers;
 mod socket;
 
-pub use rpc::Rpc;
+pub use rpc::{Proof, Rpc};
 pub use socket::wake_on_heads;
 
 /// What the follower and the audit need to know of a block.

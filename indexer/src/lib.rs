@@ -11,6 +11,7 @@ pub mod identity;
 pub mod known;
 pub mod ledger;
 mod net;
+pub mod proof;
 mod prove;
 pub mod steps;
 pub mod verify;
@@ -42,8 +43,7 @@ const FAILURE_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Durati
 /// Where to read, and what to follow.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Addresses of one or more chain nodes, http or https: when one fails, lags or lies, the next
-    /// is asked.
+    /// Chain nodes, http or https: when one fails, lags or lies, the next is asked.
     pub rpc_urls: Vec<String>,
     /// Believe nothing that is not proven by a block's hash. Without it every block is
     /// `logs_only`, and nothing is ever paid for what it says.

@@ -65,7 +65,7 @@ async fn all_rows(store: &Store) -> Step {
 
 async fn replay(chain: &Memory, folder: &TempDir, store_: &Store) -> Report {
     let fresh = store(folder, "fresh.db").await;
-    audit::replay_on(chain, &config(), &fresh, Some(store_)).await.unwrap()
+    audit::replay_on(chain, &config(), &fresh, Some(store_), audit::Until::Tip).await.unwrap()
 }
 
 /// Twelve blocks with two calls each, the same in every run.
@@ -158,7 +158,9 @@ async fn a_first_load_ends_with_every_index_also_after_a_restart_on_the_way() {
     settle(&mut small).await.unwrap();
     for (name, store_) in [("fresh.db", &store_), ("fresh2.db", &late)] {
         let fresh = store(&folder, name).await;
-        let report = audit::replay_on(&chain, &config(), &fresh, Some(store_)).await.unwrap();
+        let report = audit::replay_on(&chain, &config(), &fresh, Some(store_), audit::Until::Tip)
+            .await
+            .unwrap();
         assert!(report.is_clean() && report.jobs > 30, "{:?}", report.first());
         assert_eq!(report.stored_digest, Some(report.digest));
     }

@@ -9,7 +9,7 @@ use alloy::primitives::{Bytes, U256, keccak256};
 use alloy::signers::local::PrivateKeySigner;
 use contracts::registry::UNBOND_DELAY_SECONDS;
 use contracts::{Amount, Payout, RenderEscrow};
-use indexer::audit::{Difference, Report};
+use indexer::audit::{Difference, Report, Until};
 use store::{
     Action, IntakeOrder, Lease, LeaseState, LotDraft, Node, Quote, ReceiptRow, SentTx, Spec, Store,
     WorkWriter,
@@ -54,7 +54,7 @@ const AMOUNTS: [(&str, &str); 30] = [
 ];
 
 /// Every kind of event at least once.
-async fn eventful(world: &World) {
+pub async fn eventful(world: &World) {
     let payer = world.funded("payer", 200 * RNDR).await;
     world.deposit(&payer, 60 * RNDR).await;
     let amount = Amount::from_base(RNDR).unwrap().into();
@@ -168,7 +168,8 @@ async fn an_honest_index_is_clean_and_its_balance_sheet_sums_to_zero() {
     let fresh = world.folder.path().join("alone.db");
     let fresh = format!("sqlite:{}", fresh.display());
     let fresh = Store::open(&fresh, &world.folder.path().join("objects")).await.unwrap();
-    let alone = indexer::audit::replay(&world.indexer_config(), fresh, None).await.unwrap();
+    let alone =
+        indexer::audit::replay(&world.indexer_config(), fresh, None, Until::Tip).await.unwrap();
     assert_eq!((alone.digest, alone.events), (report.digest, report.events));
     assert!(alone.is_clean() && alone.stored_digest.is_none());
 }
@@ -277,7 +278,8 @@ async fn a_database_that_is_empty_or_of_another_escrow_is_refused() {
         async move { Store::open(&url, &objects).await.unwrap() }
     };
     let config = world.indexer_config();
-    let replay = indexer::audit::replay(&config, fresh("a").await, Some(fresh("b").await)).await;
+    let replay =
+        indexer::audit::replay(&config, fresh("a").await, Some(fresh("b").await), Until::Tip).await;
     let text = replay.unwrap_err().to_string();
     assert!(text.contains("holds no block yet"), "{text}");
 

@@ -112,7 +112,9 @@ async fn a_creator_pays_by_command_line_and_gets_what_the_node_signed() {
     desk.data(&["approve", &job_id, "--frames", "4"]);
     let closed = || async { (desk.data(&["watch", &job_id])["closed"] == true).then_some(()) };
     eventually("the job closed", closed).await;
-    assert_eq!(desk.data(&finals).as_array().unwrap().len(), 4);
+    let saved = desk.data(&finals);
+    assert_eq!(saved.as_array().unwrap().len(), 4);
+    prove(desk, &job_id, &saved[3]);
 
     let job = company.watched(&job_id, "completed").await;
     let paid: u128 = job["money"]["released"]["amount"].as_str().unwrap().parse().unwrap();
@@ -122,6 +124,29 @@ async fn a_creator_pays_by_command_line_and_gets_what_the_node_signed() {
     company.world.caught_up(&company.world.store().await).await;
     let report = desk.data(&["audit", "replay"]);
     assert_eq!((&report["jobs"], &report["liabilities"]), (&1.into(), &paid.to_string().into()));
+}
+
+/// A file that proves one frame's payment to a block, without any server.
+fn prove(desk: &Desk, job_id: &str, saved: &Value) {
+    let unit = saved["unit"].to_string();
+    let written = desk.data(&["receipt", job_id, &unit, "--out", "receipt.json"]);
+    let hash = written["block_hash"].as_str().unwrap();
+    let frame = saved["path"].as_str().unwrap();
+    let line = ["verify", "receipt.json", "--block-hash", hash, "--frame", frame];
+    let checked = desk.data(&line);
+    assert_eq!((&checked["unit"], &checked["job_id"]), (&saved["unit"], &job_id.into()));
+    assert_eq!(checked["node"], wallet("node").address().to_string().to_lowercase());
+    assert_eq!(checked["opened_hash"], saved["hash"]);
+    let other = ["verify", "receipt.json", "--block-hash", hash, "--frame", "demo.pov"];
+    let refused = desk.refusal(&other, 7);
+    assert!(refused["message"].as_str().unwrap().contains("at its frame"), "{refused}");
+    let text = std::fs::read_to_string(desk.folder.join("receipt.json")).unwrap();
+    let changed = text.replacen("\"attempt\": ", "\"attempt\": 1", 1);
+    assert_ne!(changed, text);
+    std::fs::write(desk.folder.join("receipt.json"), changed).unwrap();
+    let refused = desk.refusal(&line, 7);
+    assert!(refused["message"].as_str().unwrap().contains("at its signature"), "{refused}");
+    desk.refusal(&["receipt", job_id, "99", "--out", "none.json"], 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -267,7 +267,9 @@ impl World {
         let fresh = Database::file(&folder.path().join("replay.db"));
         let fresh = Store::open(&fresh.url, &folder.path().join("objects")).await.unwrap();
         let config = indexer::Config { deploy_block: None, ..self.indexer_config() };
-        indexer::audit::replay(&config, fresh, Some(store.clone())).await.unwrap()
+        indexer::audit::replay(&config, fresh, Some(store.clone()), indexer::audit::Until::Tip)
+            .await
+            .unwrap()
     }
 
     /// The index reaches the chain's head and equals a fresh one of the same chain; books,

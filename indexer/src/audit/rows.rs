@@ -16,13 +16,14 @@ use crate::digest;
 /// Rows of a table by key: the key as text, the log that wrote it, the columns.
 type Rows = BTreeMap<(Option<(u64, u64)>, String), Columns>;
 
-/// Compares the database with the replay, from the deployment to block `last`.
+/// Compares the database with the replay, from the deployment to block `last`; the database goes
+/// on to its `tip`.
 pub(super) async fn compare<C: Chain>(
     chain: &C,
     replayed: &Reader,
     stored: &Reader,
     escrow: &Escrow,
-    last: u64,
+    (last, tip): (u64, u64),
     found: &mut Findings,
 ) -> Result<(), AuditError> {
     let Escrow { chain_id, genesis_hash, address, registry, .. } = *escrow;
@@ -37,7 +38,7 @@ pub(super) async fn compare<C: Chain>(
             Ok(rows) => {
                 tables(&expected, &rows, &mut gaps, found);
                 let stored = &rows.blocks;
-                running = blocks(chain, &expected, stored, last, running, found).await?;
+                running = blocks(chain, &expected, stored, tip, running, found).await?;
             }
             Err(store::Error::Altered { column, problem }) => {
                 let of_registry = column.starts_with("registry_");
@@ -213,20 +214,20 @@ fn table(
     }
 }
 
-/// Blocks: those with events and the last one must be there; any other may be, and is compared
+/// Blocks: those with events and the newest one must be there; any other may be, and is compared
 /// with the chain's header. The digest of each is that of the last event at or below it.
 async fn blocks<C: Chain>(
     chain: &C,
     expected: &Step,
     stored: &[Block],
-    last: u64,
+    tip: u64,
     mut running: B256,
     found: &mut Findings,
 ) -> Result<B256, AuditError> {
     let mut stored: BTreeMap<u64, &Block> = stored.iter().map(|b| (b.number, b)).collect();
     let needed = |block: &Block| {
         let number = block.number;
-        number == last
+        number == tip
             || expected.events.iter().any(|row| row.block == number)
             || expected.registry.iter().any(|row| row.block == number)
     };

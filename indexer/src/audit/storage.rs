@@ -9,12 +9,13 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 use store::{
     AccountState, BondState, DelegateState, Escrow, JobOrder, JobState, LotRow, LotState,
-    LotStatus, OfficeState, Reader,
+    OfficeState, Reader,
 };
 
-use super::{AuditError, Findings, Place};
+use super::{AuditError, Findings, Place, stored};
 use crate::chain::{Chain, ChainError};
 use crate::identity::{self, Token};
+use crate::proof::bundle::Liabilities;
 
 /// View calls at the same time: hides the way to the node, spares its queue.
 const CALLS_AT_ONCE: usize = 8;
@@ -25,6 +26,7 @@ pub(super) struct Held {
     pub jobs: u64,
     pub lots: u64,
     pub token_balance: Amount,
+    pub owed: Liabilities,
     pub liabilities: Amount,
     pub wallets: BTreeMap<Address, Amount>,
     pub credits: BTreeMap<Address, Amount>,
@@ -87,18 +89,20 @@ pub(super) async fn compare<C: Chain>(
     compare_delegates(&at, &replayed.delegates().await?, found).await?;
     compare_offices(&at, replayed.offices().await?, found).await?;
 
-    let mut liabilities = Amount::ZERO;
+    let mut owed = Liabilities::default();
     let mut in_jobs = BTreeMap::new();
     for (_, job) in &jobs {
         let left = job.funded.checked_sub(job.released)?;
-        liabilities = liabilities.checked_add(left)?;
+        owed.locked = owed.locked.checked_add(left)?;
+        owed.pending = owed.pending.checked_add(job.pending)?;
         in_jobs.insert(job.job_id, left);
     }
     for account in &accounts {
-        liabilities = liabilities.checked_add(account.free)?.checked_add(account.credit)?;
+        owed.free = owed.free.checked_add(account.free)?;
+        owed.credit = owed.credit.checked_add(account.credit)?;
     }
-    let balance = at.ask(escrow.token, Token::balanceOfCall { owner: escrow.address }).await?;
-    let token_balance = Amount::try_from(balance)?;
+    let liabilities = owed.total()?;
+    let token_balance = balance(chain, escrow.token, escrow.address, block).await?;
     if token_balance < liabilities {
         let place = Place::new("contract storage", format!("token balance of {}", escrow.address));
         let expected = format!("at least {liabilities}, all that the escrow owes");
@@ -107,6 +111,9 @@ pub(super) async fn compare<C: Chain>(
     let wallets = accounts.iter().map(|a| (a.account, a.free)).collect();
     let credits = accounts.iter().map(|a| (a.account, a.credit)).collect();
     let registry = compare_registry(&at, replayed, escrow, found).await?;
+    if let Some((registry, _)) = &registry {
+        owed.bonds = registry.bonds;
+    }
     let (registry, bonds) = registry.map_or((None, BTreeMap::new()), |(r, b)| (Some(r), b));
     let (accounts, jobs, lots) = (count(accounts.len()), count(jobs.len()), count(lots.len()));
     Ok(Held {
@@ -114,6 +121,7 @@ pub(super) async fn compare<C: Chain>(
         jobs,
         lots,
         token_balance,
+        owed,
         liabilities,
         wallets,
         credits,
@@ -121,6 +129,17 @@ pub(super) async fn compare<C: Chain>(
         registry,
         bonds,
     })
+}
+
+/// What the token says that `owner` has at a block.
+pub(super) async fn balance<C: Chain>(
+    chain: &C,
+    token: Address,
+    owner: Address,
+    block: B256,
+) -> Result<Amount, AuditError> {
+    let at = At { chain, escrow: token, block };
+    Ok(Amount::try_from(at.view(Token::balanceOfCall { owner }).await?)?)
 }
 
 fn count(len: usize) -> u64 {
@@ -144,8 +163,7 @@ async fn compare_registry<C: Chain>(
         sum = sum.checked_add(bond)?;
         bonds.insert(state.signer, bond);
     }
-    let balance = at.ask(escrow.token, Token::balanceOfCall { owner: address }).await?;
-    let token_balance = Amount::try_from(balance)?;
+    let token_balance = balance(at.chain, escrow.token, address, at.block).await?;
     if token_balance < sum {
         let place = Place::new("contract storage", format!("token balance of {address}"));
         let expected = format!("at least {sum}, all bonds together");
@@ -225,9 +243,8 @@ async fn compare_jobs<C: Chain>(
         found.same(&place, "unitsPaid", answer.unitsPaid, state.units_paid);
         found.same(&place, "seq", answer.seq, state.job_seq);
         found.same(&place, "status", answer.status, if state.closed { 2 } else { 1 });
-        let asked = if state.close_requested { state.work_deadline } else { 0 };
-        let chain: i64 = answer.closeRequestedAt.saturating_to();
-        found.same(&place, "closeRequestedAt", chain, asked);
+        let chain: u64 = answer.closeRequestedAt.saturating_to();
+        found.same(&place, "closeRequestedAt", chain, stored::close_requested_at(state));
         found.same(&place, "creditShare", Amount::from(answer.creditShare), state.credit_share);
     }
     Ok(())
@@ -245,15 +262,7 @@ async fn compare_lots<C: Chain>(
         .await?;
     for ((_, state), answer) in lots.iter().zip(answers) {
         let place = place(format!("lot {}", state.lot_hash), state.block, state.log_index);
-        let status = match state.status {
-            // A released lot leaves no record of its own, only its paid units.
-            LotStatus::Released => 0,
-            LotStatus::Committed => 1,
-            LotStatus::Approved => 2,
-            LotStatus::Settled => 3,
-            LotStatus::Lapsed => 4,
-        };
-        found.same(&place, "status", answer.status, status);
+        found.same(&place, "status", answer.status, stored::lot_status(state.status));
         let chain: i64 = answer.windowEnd.saturating_to();
         found.same(&place, "windowEnd", chain, state.window_end);
         found.same(&place, "rejected", answer.rejected, state.rejected);
@@ -269,11 +278,7 @@ async fn compare_units<C: Chain>(
 ) -> Result<(), AuditError> {
     let mut taken: BTreeMap<(JobId, u32), U256> = BTreeMap::new();
     for (row, state) in lots {
-        let units = match state.status {
-            LotStatus::Committed | LotStatus::Approved => row.lot.mask & !state.rejected,
-            LotStatus::Settled | LotStatus::Released => state.paid,
-            LotStatus::Lapsed => U256::ZERO,
-        };
+        let units = stored::taken_by(row, state);
         let word = taken.entry((row.job_id, row.lot.word)).or_default();
         let place = place(format!("lot {}", state.lot_hash), state.block, state.log_index);
         found.same(&place, "units that another lot has too", U256::ZERO, *word & units);

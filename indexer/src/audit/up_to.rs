@@ -1,9 +1,39 @@
-//! A chain that ends at a block, whatever came after it: what an audit replays.
+//! Up to which block an audit goes, and a chain that ends there, whatever came after it.
 
 use alloy::primitives::{Address, B256, Bytes};
 use store::Tag;
 
+use super::AuditError;
 use crate::chain::{BlockLogs, Chain, ChainError, ChainLog, Header};
+
+/// Up to which block is audited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Until {
+    /// The newest block of the audited database, or the chain's head without one.
+    #[default]
+    Tip,
+    /// The chain's finalized block, or the database's newest one where that is older.
+    Finalized,
+    Block(u64),
+}
+
+/// The last block to audit; `tip` is the database's newest one.
+pub(super) async fn last_block<C: Chain>(
+    chain: &C,
+    until: Until,
+    tip: Option<u64>,
+) -> Result<u64, AuditError> {
+    let head = async |tag| Ok::<_, AuditError>(chain.head(tag).await?.map_or(0, |h| h.number));
+    match (until, tip) {
+        (Until::Tip, Some(tip)) => Ok(tip),
+        (Until::Tip, None) => head(Tag::Latest).await,
+        (Until::Finalized, tip) => Ok(head(Tag::Finalized).await?.min(tip.unwrap_or(u64::MAX))),
+        (Until::Block(block), Some(tip)) if block > tip => {
+            Err(AuditError::NotIndexed { block, tip })
+        }
+        (Until::Block(block), _) => Ok(block),
+    }
+}
 
 /// A chain that ends at a block, whatever came after it.
 pub(super) struct UpTo<'a, C> {

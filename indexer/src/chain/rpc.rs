@@ -15,6 +15,10 @@ use serde_json::value::RawValue;
 use store::{Tag, Verified};
 use tokio::time::Instant;
 
+mod proofs;
+
+pub use proofs::Proof;
+
 use super::answers;
 use super::servers::{Problem, Servers};
 use super::{Answer, BlockLogs, Chain, ChainError, ChainLog, Header};
