@@ -108,7 +108,7 @@ async fn besieged(faults: &[Fault], seed: u64) {
     let world = eventful().await;
     let bad = Proxy::before(&world.anvil, seed).await;
     let good = Proxy::before(&world.anvil, seed).await;
-    bad.turn(faults, [100, 70, 40][usize::try_from(seed % 3).unwrap()]);
+    bad.turn(faults, [100, 40, 5][usize::try_from(seed % 3).unwrap()]);
     let mut alone = Reading::through(&world, &[&bad], true).await;
     let mut beside = Reading::through(&world, &[&bad, &good], true).await;
     let met = || async { (bad.told() >= ENOUGH).then_some(()) };
@@ -132,10 +132,11 @@ async fn recovered(world: &World, reading: &mut Reading, faults: &[Fault]) {
     assert!(took < RECOVERY, "{took:?} after {faults:?}");
 }
 
-async fn lied_to(lies: &[Lie]) {
-    let faults: Vec<Fault> = lies.iter().copied().map(Fault::Lie).collect();
-    for seed in seeds(1, 20) {
-        besieged(&faults, seed).await;
+/// Each group by itself: who is stopped by false headers never gets to false receipts.
+async fn lied_to(groups: &[&[Lie]]) {
+    for lies in groups {
+        let faults: Vec<Fault> = lies.iter().copied().map(Fault::Lie).collect();
+        troubled_by(&faults).await;
     }
 }
 
@@ -147,36 +148,35 @@ async fn troubled_by(faults: &[Fault]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fl1_logs_that_are_kept_back_are_missed_by_nobody() {
-    lied_to(&[Lie::NoLogs, Lie::BloomCut]).await;
+    lied_to(&[&[Lie::NoLogs], &[Lie::BloomCut]]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fl2_one_log_of_several_cannot_be_left_out() {
-    lied_to(&[Lie::LogMissing]).await;
+    lied_to(&[&[Lie::LogMissing]]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fl3_logs_cannot_be_added_altered_or_given_to_another_contract() {
-    let of_logs = [Lie::LogAdded, Lie::LogAltered, Lie::LogElsewhere];
-    let around = [Lie::ReceiptAltered, Lie::HeaderAltered];
-    lied_to(&[&of_logs[..], &around].concat()).await;
+    let of_logs = [Lie::LogAdded, Lie::LogAltered, Lie::LogElsewhere, Lie::ReceiptAltered];
+    lied_to(&[&of_logs, &[Lie::HeaderAltered]]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fl4_order_and_origin_of_logs_come_from_the_receipts_and_transactions() {
     let order = [Lie::LogsShuffled, Lie::LogDoubled, Lie::WrongIndex];
-    lied_to(&[&order[..], &[Lie::OtherTransaction]].concat()).await;
+    lied_to(&[&order, &[Lie::OtherTransaction]]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fl5_receipts_of_another_fork_are_no_receipts_of_this_block() {
-    lied_to(&[Lie::OtherFork]).await;
+    lied_to(&[&[Lie::OtherFork]]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fl6_nothing_half_an_answer_and_a_page_for_people_are_no_answers() {
-    let lies = [Fault::Lie(Lie::NoBlock), Fault::Lie(Lie::NoReceipts)];
-    troubled_by(&[&lies[..], &[Fault::Cut, Fault::Html]].concat()).await;
+    lied_to(&[&[Lie::NoBlock], &[Lie::NoReceipts]]).await;
+    troubled_by(&[Fault::Cut, Fault::Html]).await;
 }
 
 /// The cap stays: smaller questions are the only way through.
