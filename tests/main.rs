@@ -27,6 +27,7 @@ mod stories {
     mod pauses;
     mod pool;
     mod proofs;
+    mod reads;
     mod reorg;
     mod restart;
     mod schedules;

@@ -5,6 +5,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::wire::Hash;
+
 /// Media type of every refusal.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -110,8 +112,8 @@ codes! {
         "Files are kept for a limited time; ask the operator.";
     QuoteExpired GONE false "The quote has expired"
         "Ask for a new quote; prices are bound for one hour.";
-    CursorGone GONE false "The cursor's block left the chain"
-        "The chain was reorganised; start again from the first page.";
+    CursorGone GONE false "Rows before the cursor left the chain"
+        "The chain was reorganised: drop the rows above fork.block, then go on with fork.cursor.";
     BodyTooLarge PAYLOAD_TOO_LARGE false "The body is too large"
         "JSON bodies may have 256 KiB, scenes 64 MiB.";
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE false "The content type is not taken here"
@@ -148,6 +150,8 @@ codes! {
         "Sign the typed data with the key of the payer (reviews: or of the approver).";
     IndexBehind TOO_EARLY true "The index has not reached that block"
         "Ask again in a few seconds.";
+    TagUnavailable TOO_EARLY true "No indexed block has that tag yet"
+        "Ask with tag=latest, or again later; GET /v1/chain shows the heads and what is proven.";
     Internal INTERNAL_SERVER_ERROR true "Something broke on our side"
         "Nothing was changed. Report the request id (header x-request-id) to the operator.";
     FileDamaged INTERNAL_SERVER_ERROR false "A stored file does not match its receipt"
@@ -185,11 +189,25 @@ impl Code {
 pub struct Problem {
     pub code: Code,
     pub detail: String,
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     pub field: Option<String>,
     pub errors: Vec<FieldProblem>,
     /// Whole length of the file, for Content-Range of a range that lies outside it.
     pub length: Option<usize>,
+    pub fork: Option<Box<Resume>>,
+}
+
+/// Where the chain that a walk has shown, and the one there is now, part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Fork)]
+pub struct Resume {
+    /// The last block of both. Rows that the walk has shown of blocks above it are gone.
+    #[serde(rename = "block")]
+    pub fork_block: u64,
+    #[serde(rename = "hash")]
+    pub fork_hash: Hash,
+    /// Goes on with the same list right there.
+    pub cursor: String,
 }
 
 /// One field of a body and what is wrong with it.
@@ -203,7 +221,7 @@ pub struct FieldProblem {
 impl Problem {
     fn new(code: Code) -> Self {
         let detail = code.title().into();
-        Self { code, detail, hint: None, field: None, errors: vec![], length: None }
+        Self { code, detail, hint: None, field: None, errors: vec![], length: None, fork: None }
     }
 
     /// The field of the request to change.
@@ -216,7 +234,7 @@ impl Problem {
     /// What to do, more exactly than the code's own hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into().into_boxed_str());
         self
     }
 
@@ -234,6 +252,13 @@ impl Problem {
         self
     }
 
+    /// Where a walk goes on.
+    #[must_use]
+    pub fn resuming(mut self, fork: Resume) -> Self {
+        self.fork = Some(Box::new(fork));
+        self
+    }
+
     /// The body, once the path of the request is known.
     pub fn body(&self, instance: &str) -> ProblemBody {
         let code = self.code;
@@ -245,12 +270,13 @@ impl Problem {
             code,
             detail: self.detail.clone(),
             instance: instance.into(),
-            hint: self.hint.clone().unwrap_or_else(|| code.hint().into()),
+            hint: self.hint.as_deref().unwrap_or(code.hint()).into(),
             docs: page,
             retryable: code.retryable(),
             field: self.field.clone(),
             errors: self.errors.clone(),
             retry_after: code.retry_after(),
+            fork: self.fork.as_deref().cloned(),
         }
     }
 }
@@ -288,6 +314,9 @@ pub struct ProblemBody {
     /// Seconds to wait before asking again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u32>,
+    /// With `cursor_gone`: where the list can be gone on with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fork: Option<Resume>,
 }
 
 impl IntoResponse for Problem {

@@ -24,14 +24,14 @@ mod status;
 mod wire;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use alloy::primitives::Address;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use store::Store;
+use store::{Escrow, Reader, Store};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -90,9 +90,23 @@ impl Config {
 struct App {
     store: Store,
     settings: Arc<Config>,
+    /// Fixed once the indexer has started for the first time.
+    escrow: Arc<OnceLock<Escrow>>,
 }
 
 impl App {
+    fn new(store: Store, settings: Config) -> Self {
+        Self { store, settings: Arc::new(settings), escrow: Arc::default() }
+    }
+
+    async fn escrow(&self, reader: &Reader) -> Result<Option<Escrow>, store::Error> {
+        if let Some(known) = self.escrow.get() {
+            return Ok(Some(known.clone()));
+        }
+        let found = reader.escrow().await?;
+        Ok(found.map(|found| self.escrow.get_or_init(|| found).clone()))
+    }
+
     fn now(&self) -> i64 {
         (self.settings.clock)()
     }
@@ -125,7 +139,7 @@ pub async fn run(mut config: Config, store: Store, stop: CancellationToken) -> R
         let _ = bound.send(address);
     }
     tracing::info!(%address, "api listens");
-    let app = App { store, settings: Arc::new(config) };
+    let app = App::new(store, config);
     let serve =
         axum::serve(listener, router(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
     let late = async {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::amount::Amount;
 use crate::receipt::Receipt;
 use crate::signing::{self, SignatureProblem};
+use crate::text::checksummed;
 use crate::{JobId, NodeRegistry};
 
 pub use nodes::{FoldError, NodeState, Nodes};
@@ -36,26 +37,34 @@ alloy::sol! {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum RegistryEvent {
     Registered {
+        #[serde(with = "checksummed")]
         signer: Address,
+        #[serde(with = "checksummed")]
         owner: Address,
+        #[serde(with = "checksummed")]
         payout: Address,
         capabilities_hash: B256,
         seq: u64,
     },
     Updated {
+        #[serde(with = "checksummed")]
         signer: Address,
+        #[serde(with = "checksummed")]
         payout: Address,
         capabilities_hash: B256,
         seq: u64,
     },
     Bonded {
+        #[serde(with = "checksummed")]
         signer: Address,
+        #[serde(with = "checksummed")]
         from: Address,
         amount: Amount,
         bonded: Amount,
         seq: u64,
     },
     UnbondRequested {
+        #[serde(with = "checksummed")]
         signer: Address,
         amount: Amount,
         bonded: Amount,
@@ -64,7 +73,9 @@ pub enum RegistryEvent {
         seq: u64,
     },
     BondWithdrawn {
+        #[serde(with = "checksummed")]
         signer: Address,
+        #[serde(with = "checksummed")]
         to: Address,
         amount: Amount,
         seq: u64,
@@ -75,7 +86,9 @@ pub enum RegistryEvent {
 /// A slash with its proof: two receipts of one signer that contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Slashed {
+    #[serde(with = "checksummed")]
     pub signer: Address,
+    #[serde(with = "checksummed")]
     pub reporter: Address,
     pub job_id: JobId,
     pub first: Receipt,

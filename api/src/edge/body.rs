@@ -3,15 +3,31 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::App;
 use crate::error::{Code, Problem};
 
-/// The one parameter that every /v1 path takes beside its own.
+/// The parameter that every /v1 path takes beside its own.
 pub const MIN_BLOCK: &str = "min_block";
+/// And the one that every /v1 path takes that is read.
+pub const TAG: &str = "tag";
+
+/// Whether a request of this method changes nothing.
+pub fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// The value of a parameter, the last one when it is named again.
+pub fn value_of<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    let mut named = query.split('&').filter_map(|pair| {
+        let (found, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (found == name).then_some(value)
+    });
+    named.next_back()
+}
 
 /// A JSON body; unknown fields, wrong types and other content types are refused.
 pub struct Body<T>(pub T);
@@ -67,7 +83,7 @@ fn refusal(path: &str, error: &serde_json::Error) -> Problem {
     }
 }
 
-/// Query parameters of a path; all others are refused, `min_block` apart.
+/// Query parameters of a path; all others are refused, but for those of every path.
 pub struct Params<T>(pub T);
 
 /// For paths without parameters of their own.
@@ -79,7 +95,12 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
-        let own = |pair: &&str| pair.split('=').next() != Some(MIN_BLOCK);
+        let is_read = is_read(&parts.method);
+        let own = |pair: &&str| match pair.split('=').next() {
+            Some(MIN_BLOCK) => false,
+            Some(TAG) => !is_read,
+            Some(_) | None => true,
+        };
         let query = parts.uri.query().unwrap_or_default();
         let query = query.split('&').filter(own).collect::<Vec<_>>().join("&");
         let uri: Uri = format!("/?{query}")

@@ -1,8 +1,10 @@
 //! The one layer that every request crosses: request id, time limit, panics, problem bodies.
 
 pub mod body;
+pub mod cursor;
 pub mod eth;
 pub mod range;
+pub mod reply;
 pub mod view;
 
 use std::panic::AssertUnwindSafe;
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 use alloy::primitives::B256;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -43,7 +45,7 @@ pub async fn cross(request: Request, next: Next) -> Response {
             Code::TimedOut.because(format!("no answer within {seconds} s")).into_response()
         }
     };
-    let mut answer = explained(answer, &path);
+    let mut answer = explained(answer, &path, method == Method::HEAD);
     let millis = started.elapsed().as_millis();
     let status = answer.status().as_u16();
     tracing::info!(%method, path, status, millis, request = id, "answered");
@@ -72,7 +74,7 @@ pub fn random_hash() -> B256 {
 }
 
 /// Writes the body of a refusal: ours, or one that the router or a library made.
-fn explained(answer: Response, path: &str) -> Response {
+fn explained(answer: Response, path: &str, only_head: bool) -> Response {
     let (mut parts, body) = answer.into_parts();
     let problem = match parts.extensions.remove::<Problem>() {
         Some(problem) => problem,
@@ -84,7 +86,7 @@ fn explained(answer: Response, path: &str) -> Response {
     // serde_json writes plain fields of text, numbers and lists: it has nothing to fail on.
     let text = serde_json::to_vec(&problem.body(path)).unwrap_or_default();
     parts.status = problem.code.status();
-    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(seconds) = problem.code.retry_after() {
@@ -94,7 +96,7 @@ fn explained(answer: Response, path: &str) -> Response {
     if let Some(Ok(range)) = range {
         parts.headers.insert(header::CONTENT_RANGE, range);
     }
-    Response::from_parts(parts, Body::from(text))
+    Response::from_parts(parts, if only_head { Body::empty() } else { Body::from(text) })
 }
 
 /// A refusal that is not ours, by its status: the router's 404 and 405, a library's 413.

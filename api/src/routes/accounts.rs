@@ -1,18 +1,18 @@
 //! Accounts: what is free, what stands in jobs, and every movement behind it as double entries.
 
-use std::collections::{HashMap, hash_map};
-
-use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::Response;
 use contracts::{Amount, AmountError};
 use serde::{Deserialize, Serialize};
 use store::entries::{Entry, entries_of};
-use store::{Block, EventRow, JobState, Reader};
+use store::{Contract, HistoryEvent, HistoryFilter, HistoryRow, JobFilter, JobState};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::App;
+use super::events::{HistoryPage, Sort};
+use super::job_pages::{JobPage, PageParams, list_jobs};
 use crate::edge::body::{AddressPath, NoParams, Params};
-use crate::edge::view::{Answer, Cursor, View, page_rows};
+use crate::edge::cursor::page_rows;
+use crate::edge::reply::Answer;
+use crate::edge::view::View;
 use crate::error::{Code, Problem};
 use crate::wire::{Account, Hash, Money, Time};
 
@@ -42,12 +42,14 @@ pub struct AccountView {
     responses((status = 200, body = Answer<AccountView>))
 )]
 pub async fn show(
-    State(app): State<App>,
     AddressPath(address): AddressPath,
     view: View,
     Params(NoParams {}): Params<NoParams>,
-) -> Result<impl IntoResponse, Problem> {
-    let reader = app.store.reader();
+) -> Result<Response, Problem> {
+    if let Some(same) = view.unchanged() {
+        return Ok(same);
+    }
+    let reader = &view.reader;
     let state = reader.account(address).await?;
     let jobs = reader.jobs_with_money(address).await?;
     let jobs: Vec<JobState> = jobs.into_iter().map(|(_, state)| state).collect();
@@ -57,7 +59,7 @@ pub async fn show(
     let locked = sum([pending, remaining])?;
     let (free, credit) =
         state.as_ref().map_or((Amount::ZERO, Amount::ZERO), |state| (state.free, state.credit));
-    Ok(view.answer(AccountView {
+    Ok(view.fact(AccountView {
         account: Account(address),
         escrow: Account(view.escrow.address),
         free: asset.money(free),
@@ -82,6 +84,10 @@ fn sum(amounts: impl IntoIterator<Item = Amount>) -> Result<Amount, Problem> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct LedgerParams {
+    /// Oldest first when left out.
+    #[serde(default)]
+    #[param(inline)]
+    sort: Sort,
     /// Events of the page: 50 when left out, at most 500.
     #[serde(default)]
     limit: Option<u32>,
@@ -93,9 +99,9 @@ pub struct LedgerParams {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LedgerPage {
     pub account: Account,
-    /// Oldest first.
     pub events: Vec<LedgerEvent>,
     pub has_more: bool,
+    /// The place after the last event: for the next page, or later for what came since.
     pub next_cursor: Option<String>,
 }
 
@@ -137,6 +143,23 @@ pub enum EntrySide {
     Credit,
 }
 
+/// List the jobs of an account
+///
+/// Those that it pays, newest first; as `GET /v1/jobs` with `payer`.
+#[utoipa::path(
+    get, path = "/v1/accounts/{address}/jobs", tag = "accounts",
+    params(("address" = Account, Path), PageParams),
+    responses((status = 200, body = Answer<JobPage>))
+)]
+pub async fn jobs(
+    AddressPath(address): AddressPath,
+    view: View,
+    Params(params): Params<PageParams>,
+) -> Result<Response, Problem> {
+    let filter = JobFilter { payer: Some(address), ..JobFilter::default() };
+    list_jobs(&view, filter, params).await
+}
+
 /// List every movement of an account
 #[utoipa::path(
     get, path = "/v1/accounts/{address}/ledger", tag = "accounts",
@@ -144,62 +167,36 @@ pub enum EntrySide {
     responses((status = 200, body = Answer<LedgerPage>))
 )]
 pub async fn ledger(
-    State(app): State<App>,
     AddressPath(address): AddressPath,
     view: View,
     Params(params): Params<LedgerParams>,
-) -> Result<impl IntoResponse, Problem> {
-    let reader = app.store.reader();
-    let rows = page_rows(params.limit)?;
-    let after = match &params.cursor {
-        Some(text) => Some(place_of(&reader, text).await?),
-        None => None,
+) -> Result<Response, Problem> {
+    let filter = HistoryFilter {
+        contract: Some(Contract::Escrow),
+        account: Some(address),
+        newest_first: params.sort == Sort::Newest,
+        limit: page_rows(params.limit)?,
+        ..HistoryFilter::default()
     };
-    // One more than asked for tells whether there is another page.
-    let mut events = reader.events_of_account(address, after, rows + 1).await?;
-    let asked = usize::try_from(rows).unwrap_or(usize::MAX);
-    let has_more = events.len() > asked;
-    events.truncate(asked);
-    let blocks = blocks_of(&reader, &events).await?;
-    let next_cursor = events.last().filter(|_| has_more).and_then(|last| {
-        let block = blocks.get(&last.block)?;
-        Some(Cursor::numbered(block.number, block.hash, last.log_index).text())
-    });
-    let events = events.iter().map(|row| event_view(&view, &blocks, row));
-    let events = events.collect::<Result<_, _>>()?;
-    Ok(view.answer(LedgerPage { account: Account(address), events, has_more, next_cursor }))
-}
-
-async fn place_of(reader: &Reader, text: &str) -> Result<(u64, u64), Problem> {
-    let cursor = Cursor::parse(text)?;
-    cursor.check(reader).await?;
-    let number = cursor
-        .number()
-        .ok_or_else(|| Code::BadCursor.because("this cursor is of another list").at("cursor"))?;
-    Ok((cursor.block, number))
-}
-
-async fn blocks_of(reader: &Reader, rows: &[EventRow]) -> Result<HashMap<u64, Block>, Problem> {
-    let mut blocks = HashMap::new();
-    for row in rows {
-        if let hash_map::Entry::Vacant(place) = blocks.entry(row.block) {
-            place.insert(reader.block(row.block).await?.ok_or_else(left)?);
-        }
+    if let Some(same) = view.unchanged() {
+        return Ok(same);
     }
-    Ok(blocks)
+    let page = HistoryPage::read(&view, filter, params.cursor.as_deref()).await?;
+    let events = page.rows.iter().map(|row| event_view(&view, row)).collect::<Result<_, _>>()?;
+    let ledger = LedgerPage {
+        account: Account(address),
+        events,
+        has_more: page.has_more,
+        next_cursor: page.next_cursor.clone(),
+    };
+    Ok(view.facts(ledger, page.link()))
 }
 
-/// A rewind came between two reads of one answer.
-fn left() -> Problem {
-    Code::CursorGone.because("a block of this page left the chain while it was read")
-}
-
-fn event_view(
-    view: &View,
-    blocks: &HashMap<u64, Block>,
-    row: &EventRow,
-) -> Result<LedgerEvent, Problem> {
-    let block = blocks.get(&row.block).ok_or_else(left)?;
+fn event_view(view: &View, row: &HistoryRow) -> Result<LedgerEvent, Problem> {
+    let HistoryRow { place, mined_at, event } = row;
+    let HistoryEvent::Escrow(row) = event else {
+        return Err(Code::Internal.because("an account's ledger holds an event of the registry"));
+    };
     let asset = view.asset();
     let after = row.event.account_after().ok_or_else(|| {
         Code::Internal.because("an event of this account moves no account; its row was altered")
@@ -208,10 +205,10 @@ fn event_view(
     Ok(LedgerEvent {
         event: row.event.name().into(),
         block: row.block,
-        block_hash: Hash(block.hash),
+        block_hash: Hash(place.block_hash),
         log_index: row.log_index,
         tx_hash: Hash(row.tx_hash),
-        at: Time::at(block.mined_at),
+        at: Time::at(*mined_at),
         job_id: row.event.job_id().map(Hash),
         seq: after.seq,
         free: after.free.map(|free| asset.money(free)),

@@ -15,7 +15,8 @@ use super::words::{Act, PreparedReview};
 use crate::App;
 use crate::consent;
 use crate::edge::body::{Body, JobPath, NoParams, Params};
-use crate::edge::view::{Answer, View};
+use crate::edge::reply::Answer;
+use crate::edge::view::View;
 use crate::error::{Code, Problem};
 use crate::record::Record;
 use crate::review::{self, Plan, Word};
@@ -106,7 +107,7 @@ async fn decide(
     verb: Verb,
 ) -> Result<Response, Problem> {
     let reason = reason_of(request.reason)?;
-    let record = Record::load(&app.store.reader(), job_id).await?;
+    let record = Record::load(&view.reader, job_id).await?;
     if record.chain.is_none() {
         return Err(not_opened(job_id));
     }
@@ -125,12 +126,12 @@ async fn decide(
         (false, None) => return Err(neither("signatures")),
     };
     if plan.words.is_empty() {
-        return Ok(view.answer(JobView::of(app, view, &record).await?).into_response());
+        return Ok(view.answer(JobView::of(view, &record).await?).into_response());
     }
     let words = signed(app, view, &record, &plan, &signatures, &reason).await?;
     keep(app, job_id, &words, &reason).await?;
-    let record = Record::load(&app.store.reader(), job_id).await?;
-    let answer = view.answer(JobView::of(app, view, &record).await?);
+    let record = Record::load(&view.reader, job_id).await?;
+    let answer = view.answer(JobView::of(view, &record).await?);
     Ok((StatusCode::ACCEPTED, answer).into_response())
 }
 

@@ -17,7 +17,8 @@ use super::jobs::JobView;
 use crate::App;
 use crate::consent;
 use crate::edge::body::{Body, JobPath, NoParams, Params};
-use crate::edge::view::{Answer, View};
+use crate::edge::reply::Answer;
+use crate::edge::view::View;
 use crate::error::{Code, Problem};
 use crate::record::Record;
 use crate::wire::{Hash, Hex};
@@ -64,7 +65,7 @@ pub async fn close(
     Params(NoParams {}): Params<NoParams>,
     Body(request): Body<CloseBody>,
 ) -> Result<Response, Problem> {
-    let record = Record::load(&app.store.reader(), job_id).await?;
+    let record = Record::load(&view.reader, job_id).await?;
     check_closable(&record)?;
     let domain = view.domain();
     let act = signing::CloseRequest { jobId: job_id };
@@ -93,8 +94,8 @@ pub async fn close(
         Ok(_) | Err(store::Error::Conflict { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    let record = Record::load(&app.store.reader(), job_id).await?;
-    let answer = view.answer(JobView::of(&app, &view, &record).await?);
+    let record = Record::load(&view.reader, job_id).await?;
+    let answer = view.answer(JobView::of(&view, &record).await?);
     Ok((StatusCode::ACCEPTED, answer).into_response())
 }
 

@@ -33,7 +33,8 @@ pub async fn preview(
     Params(NoParams {}): Params<NoParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let record = Record::load(&app.store.reader(), job_id).await?;
+    let record = Record::load(&view.reader, job_id).await?;
+    let view = view.after_reading(&app);
     finals::check_unit(&record, unit)?;
     let Some(receipt) = record.receipt_of(unit) else {
         let detail = format!("unit {unit} of job {job_id} is not rendered yet");
@@ -74,7 +75,8 @@ pub async fn output(
     Params(params): Params<OutputParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let record = Record::load(&app.store.reader(), job_id).await?;
+    let record = Record::load(&view.reader, job_id).await?;
+    let view = view.after_reading(&app);
     let objects = app.store.objects();
     if params.sealed {
         let receipt = finals::sealed_receipt(&record, unit, view.chain_time())?;
@@ -112,7 +114,8 @@ pub async fn outputs(
     view: View,
     Params(params): Params<ZipParams>,
 ) -> Result<Response, Problem> {
-    let record = Record::load(&app.store.reader(), job_id).await?;
+    let record = Record::load(&view.reader, job_id).await?;
+    let view = view.after_reading(&app);
     let units = match &params.frames {
         Some(text) => units_of(&record, text)?,
         None => record.paid_units(),

@@ -1,24 +1,19 @@
-//! Jobs: one with everything about it, pages of them, and the signed order itself.
+//! One job with everything about it, and its signed order.
 
-use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::Response;
 use contracts::{Amount, JobId, Order};
-use serde::{Deserialize, Serialize};
-use store::{IntentState, JobFilter, Reader};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use store::IntentState;
+use utoipa::ToSchema;
 
 use super::documents::OrderDocument;
-use crate::App;
 use crate::edge::body::{JobPath, NoParams, Params};
-use crate::edge::view::{Answer, Cursor, View, page_rows, tag_of};
+use crate::edge::reply::Answer;
+use crate::edge::view::View;
 use crate::error::Problem;
 use crate::record::Record;
 use crate::status::{self, JobPhase, UnitCounts, UnitState};
 use crate::wire::{Account, Hash, Hex, Money, Time};
-
-/// Jobs looked at for one page of a list that is filtered by state: states are computed, so the
-/// database cannot filter them.
-const SCANNED_JOBS: u32 = 1_000;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobView {
@@ -142,8 +137,8 @@ impl UnitTotals {
 }
 
 impl JobView {
-    pub async fn of(app: &App, view: &View, record: &Record) -> Result<Self, Problem> {
-        let transactions = transactions(&app.store.reader(), view, record.job_id).await?;
+    pub async fn of(view: &View, record: &Record) -> Result<Self, Problem> {
+        let transactions = transactions(view, record.job_id).await?;
         let order = &record.order;
         let counts = status::count_units(record, view.chain_time());
         let state = status::job_phase(record, &counts, view.chain_time());
@@ -210,18 +205,15 @@ fn next_step(state: JobPhase) -> String {
     text.into()
 }
 
-async fn transactions(
-    reader: &Reader,
-    view: &View,
-    job_id: JobId,
-) -> Result<Vec<TransactionView>, Problem> {
+async fn transactions(view: &View, job_id: JobId) -> Result<Vec<TransactionView>, Problem> {
+    let reader = &view.reader;
     let events = reader.events_of_job(job_id).await?;
     let mut views = Vec::new();
     for intent in reader.intents_of_job(job_id).await? {
         let sent = reader.transactions_of(intent.intent_id).await?;
         let is_ours = |hash| sent.iter().any(|sent| sent.tx_hash == hash);
         let block = events.iter().find(|event| is_ours(event.tx_hash)).map(|event| event.block);
-        let settled = block.map(|block| match tag_of(&view.heads, block) {
+        let settled = block.map(|block| match view.settled(block) {
             store::Tag::Latest => TransactionState::Mined,
             store::Tag::Safe => TransactionState::Safe,
             store::Tag::Finalized => TransactionState::Final,
@@ -255,13 +247,12 @@ async fn transactions(
     responses((status = 200, body = Answer<JobView>))
 )]
 pub async fn show(
-    State(app): State<App>,
     JobPath(job_id): JobPath,
     view: View,
     Params(NoParams {}): Params<NoParams>,
-) -> Result<impl IntoResponse, Problem> {
-    let record = Record::load(&app.store.reader(), job_id).await?;
-    Ok(view.answer(JobView::of(&app, &view, &record).await?))
+) -> Result<Response, Problem> {
+    let record = Record::load(&view.reader, job_id).await?;
+    Ok(view.single(JobView::of(&view, &record).await?))
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -282,99 +273,14 @@ pub struct OrderView {
     responses((status = 200, body = Answer<OrderView>))
 )]
 pub async fn order(
-    State(app): State<App>,
     JobPath(job_id): JobPath,
     view: View,
     Params(NoParams {}): Params<NoParams>,
-) -> Result<impl IntoResponse, Problem> {
-    let record = Record::load(&app.store.reader(), job_id).await?;
+) -> Result<Response, Problem> {
+    let record = Record::load(&view.reader, job_id).await?;
     // Before the opening whoever holds the signature can open the job; it is nobody else's.
     let intake = record.chain.is_some().then_some(record.intake).flatten();
     let delegate = intake.as_ref().and_then(|intake| intake.delegate).map(Account);
     let signature = intake.and_then(|intake| intake.signature).map(Hex);
-    Ok(view.answer(OrderView { job_id: Hash(job_id), order: record.order, signature, delegate }))
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListParams {
-    /// Only jobs of this payer.
-    #[serde(default)]
-    #[param(value_type = Option<String>)]
-    payer: Option<Account>,
-    /// Only jobs in which this node has a lot.
-    #[serde(default)]
-    #[param(value_type = Option<String>)]
-    node: Option<Account>,
-    /// Only jobs in this state.
-    #[serde(default)]
-    #[param(value_type = Option<JobPhase>)]
-    state: Option<JobPhase>,
-    /// Rows of the page: 50 when left out, at most 500.
-    #[serde(default)]
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    #[serde(default)]
-    cursor: Option<String>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct JobPage {
-    /// Newest first.
-    pub jobs: Vec<JobView>,
-    pub has_more: bool,
-    pub next_cursor: Option<String>,
-}
-
-/// List opened jobs
-///
-/// Newest first. With `state` a page may be short though more follow: states are computed, and
-/// one request looks at 1,000 jobs at most; go on with `next_cursor`.
-#[utoipa::path(
-    get, path = "/v1/jobs", tag = "jobs", params(ListParams),
-    responses((status = 200, body = Answer<JobPage>))
-)]
-pub async fn list(
-    State(app): State<App>,
-    view: View,
-    Params(params): Params<ListParams>,
-) -> Result<impl IntoResponse, Problem> {
-    let reader = app.store.reader();
-    let wanted = usize::try_from(page_rows(params.limit)?).unwrap_or_default();
-    let mut before = None;
-    if let Some(text) = &params.cursor {
-        let cursor = Cursor::parse(text)?;
-        cursor.check(&reader).await?;
-        before = Some((cursor.block, cursor.place));
-    }
-    let (payer, node) = (params.payer.map(|a| a.0), params.node.map(|a| a.0));
-    let mut jobs = Vec::new();
-    let mut has_more = true;
-    let mut scanned = 0;
-    while jobs.len() < wanted && scanned < SCANNED_JOBS && has_more {
-        let limit = u32::try_from(wanted - jobs.len()).unwrap_or(u32::MAX);
-        // One more than wanted tells whether anything follows.
-        let filter = JobFilter { payer, node, before, limit: limit.saturating_add(1) };
-        let mut rows = reader.jobs(&filter).await?;
-        has_more = rows.len() > usize::try_from(limit).unwrap_or_default();
-        rows.truncate(wanted - jobs.len());
-        for (opened, _) in &rows {
-            before = Some((opened.block, opened.job_id));
-            scanned += 1;
-            let record = Record::load(&reader, opened.job_id).await?;
-            let job = JobView::of(&app, &view, &record).await?;
-            if params.state.is_none_or(|state| state == job.state) {
-                jobs.push(job);
-            }
-        }
-    }
-    let next_cursor = match before {
-        Some((number, place)) if has_more => {
-            let block = reader.block(number).await?;
-            block.map(|block| Cursor { block: number, hash: block.hash, place }.text())
-        }
-        Some(_) | None => None,
-    };
-    Ok(view.answer(JobPage { jobs, has_more: next_cursor.is_some(), next_cursor }))
+    Ok(view.single(OrderView { job_id: Hash(job_id), order: record.order, signature, delegate }))
 }

@@ -5,7 +5,10 @@ pub mod actions;
 pub mod chain;
 pub mod close;
 pub mod documents;
+pub mod event_documents;
+pub mod events;
 pub mod files;
+pub mod job_pages;
 pub mod jobs;
 pub mod nodes;
 pub mod orders;
@@ -61,7 +64,7 @@ pub fn table() -> OpenApiRouter<App> {
         .merge(uploads)
         .routes(routes!(scenes::show))
         .routes(routes!(prepare::prepare))
-        .routes(routes!(orders::submit, jobs::list))
+        .routes(routes!(orders::submit, job_pages::list))
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::order))
         .routes(routes!(units::units))
@@ -75,6 +78,11 @@ pub fn table() -> OpenApiRouter<App> {
         .routes(routes!(close::close))
         .routes(routes!(accounts::show))
         .routes(routes!(accounts::ledger))
+        .routes(routes!(accounts::jobs))
+        .routes(routes!(events::list))
+        .routes(routes!(events::of_job))
+        .routes(routes!(nodes::list))
+        .routes(routes!(nodes::jobs))
 }
 
 /// The OpenAPI 3.1 document as served at /openapi.json and checked in at api/openapi.json.
@@ -85,8 +93,8 @@ pub fn openapi() -> String {
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     for (path, item) in paths.into_iter().flatten() {
         let operations = item.as_object_mut().into_iter().flatten();
-        for (_, operation) in operations {
-            say_what_all_share(path, operation);
+        for (method, operation) in operations {
+            say_what_all_share(path, method, operation);
         }
     }
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
@@ -94,32 +102,61 @@ pub fn openapi() -> String {
     text
 }
 
-/// Every path can be refused; every /v1 path takes `min_block`.
-fn say_what_all_share(path: &str, operation: &mut Value) {
-    operation["responses"]["default"] = json!({
-        "description": "Refused; `code` says why and `hint` what to do.",
+/// Every path can be refused; every /v1 path takes `min_block`, and `tag` where it is read.
+fn say_what_all_share(path: &str, method: &str, operation: &mut Value) {
+    operation["responses"]["default"] = refused("Refused; `code` says why and `hint` what to do.");
+    if !path.starts_with("/v1/") {
+        return;
+    }
+    let mut shared = vec![json!({
+        "name": "min_block",
+        "in": "query",
+        "required": false,
+        "description": "Wait up to 5 s until `as_of` has come to this block (read your own \
+            writes); then 425.",
+        "schema": { "type": "integer", "format": "int64", "minimum": 0 }
+    })];
+    if method == "get" {
+        shared.push(json!({
+            "name": "tag",
+            "in": "query",
+            "required": false,
+            "description": "Which head of the chain the answer is read at, as far as it is \
+                indexed. What `finalized` answers is never taken back, and is told apart by its \
+                ETag. Work that is not of the chain is shown as it is now.",
+            "schema": {
+                "type": "string", "enum": ["latest", "safe", "finalized"], "default": "latest"
+            }
+        }));
+        operation["responses"]["425"] =
+            refused("`min_block` or `tag` asks for what is not indexed");
+    }
+    let takes_cursor = |parameter: &Value| {
+        let words = parameter["schema"]["type"].to_string();
+        parameter["name"] == "cursor" && words.contains("string")
+    };
+    let mut parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+    if parameters.iter().any(takes_cursor) {
+        let gone = "Rows that the walk has shown left the chain; `fork` says where to go on";
+        operation["responses"]["410"] = refused(gone);
+    }
+    parameters.extend(shared);
+    operation["parameters"] = json!(parameters);
+}
+
+fn refused(description: &str) -> Value {
+    json!({
+        "description": description,
         "content": {
             "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } }
         }
-    });
-    if path.starts_with("/v1/") {
-        let parameter = json!({
-            "name": "min_block",
-            "in": "query",
-            "required": false,
-            "description": "Wait up to 5 s until this block is indexed (read your own writes); \
-                then 425.",
-            "schema": { "type": "integer", "format": "int64", "minimum": 0 }
-        });
-        match operation.get_mut("parameters").and_then(Value::as_array_mut) {
-            Some(parameters) => parameters.push(parameter),
-            None => operation["parameters"] = json!([parameter]),
-        }
-    }
+    })
 }
 
 #[cfg(test)]
 mod paging_tests;
+#[cfg(test)]
+mod reads_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

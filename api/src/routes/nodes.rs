@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 
 use alloy::primitives::Address;
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use contracts::spec::{ExpandedSpec, Tier};
-use serde::Serialize;
-use store::{BondState, Node, Reader};
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use store::{BondState, HistoryEvent, HistoryFilter, JobFilter, Node, Reader};
+use utoipa::{IntoParams, ToSchema};
 
+use super::events::{EventKind, HistoryPage};
+use super::job_pages::{JobPage, PageParams, list_jobs};
 use super::quotes::unpriceable;
 use crate::App;
 use crate::edge::body::{AddressPath, NoParams, Params};
-use crate::edge::view::{Answer, View};
+use crate::edge::cursor::page_rows;
+use crate::edge::reply::Answer;
+use crate::edge::view::View;
 use crate::error::{Code, Problem};
 use crate::record::read_spec;
 use crate::wire::{Account, Hash, Money, Time};
@@ -69,14 +73,14 @@ pub async fn tiers(
     view: View,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<impl IntoResponse, Problem> {
-    let reader = app.store.reader();
+    let reader = &view.reader;
     let since = app.now().saturating_sub(SEEN_WITHIN_SECONDS);
     let mut nodes = reader.nodes().await?;
     nodes.retain(|node| node.seen_at >= since);
     let leases = reader.active_leases().await?;
     let is_free = |node: &&Node| !leases.iter().any(|lease| lease.node == node.node);
     let free_nodes = number(nodes.iter().filter(is_free).count());
-    let queue = queue(&app, &reader).await?;
+    let queue = queue(&app, reader).await?;
     let prices = &app.settings.prices;
     let asset = view.asset();
     let mut tiers = Vec::new();
@@ -170,24 +174,109 @@ pub struct BondView {
     responses((status = 200, body = Answer<NodeView>))
 )]
 pub async fn show(
-    State(app): State<App>,
     AddressPath(address): AddressPath,
     view: View,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<impl IntoResponse, Problem> {
-    let reader = app.store.reader();
+    let reader = &view.reader;
     let node = reader.node(address).await?;
     let bond = reader.bond(address).await?;
     if node.is_none() && bond.is_none() {
         return Err(Code::NodeNotFound.because(format!("no node {address} is known here")));
     }
     let bond = bond.zip(view.escrow.registry);
-    Ok(view.answer(NodeView {
+    Ok(view.single(NodeView {
         node: Account(address),
         seen_at: node.as_ref().map(|node| Time::at(node.seen_at)),
         backends: backends(node.as_slice()),
         bond: bond.map(|(bond, registry)| bond_view(&view, registry, bond)),
     }))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NodePage {
+    /// In the order in which they registered.
+    pub nodes: Vec<RegisteredNode>,
+    pub has_more: bool,
+    /// The place after the last node: for the next page, or later for those that came since.
+    pub next_cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RegisteredNode {
+    pub node: Account,
+    pub registered_block: u64,
+    pub registered_at: Time,
+    pub bond: BondView,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct NodeParams {
+    /// Nodes of the page: 50 when left out, at most 500.
+    #[serde(default)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[serde(default)]
+    cursor: Option<String>,
+}
+
+/// List the nodes of the registry
+///
+/// With their bonds, oldest registration first. Nodes without a bond that came to the settler's
+/// door are counted in `GET /v1/tiers`.
+#[utoipa::path(
+    get, path = "/v1/nodes", tag = "chain", params(NodeParams),
+    responses(
+        (status = 200, body = Answer<NodePage>),
+        (status = 304, description = "The final facts that If-None-Match names are the same")
+    )
+)]
+pub async fn list(view: View, Params(params): Params<NodeParams>) -> Result<Response, Problem> {
+    let filter = HistoryFilter {
+        kind: Some(EventKind::Registered.text()),
+        limit: page_rows(params.limit)?,
+        ..HistoryFilter::default()
+    };
+    if let Some(same) = view.unchanged() {
+        return Ok(same);
+    }
+    let page = HistoryPage::read(&view, filter, params.cursor.as_deref()).await?;
+    let mut nodes = Vec::new();
+    for row in &page.rows {
+        let HistoryEvent::Registry(registered) = &row.event else { continue };
+        let signer = registered.event.signer();
+        let bond = view.reader.bond(signer).await?.zip(view.escrow.registry);
+        let (bond, registry) = bond.ok_or_else(|| {
+            Code::Internal.because(format!("node {signer} is registered and has no bond"))
+        })?;
+        nodes.push(RegisteredNode {
+            node: Account(signer),
+            registered_block: row.place.block,
+            registered_at: Time::at(row.mined_at),
+            bond: bond_view(&view, registry, bond),
+        });
+    }
+    let (has_more, next_cursor) = (page.has_more, page.next_cursor.clone());
+    Ok(view.facts(NodePage { nodes, has_more, next_cursor }, page.link()))
+}
+
+/// List the jobs of a node
+///
+/// Those in which it has a lot, newest first; as `GET /v1/jobs` with `node`.
+#[utoipa::path(
+    get, path = "/v1/nodes/{address}/jobs", tag = "chain",
+    params(("address" = Account, Path), PageParams),
+    responses((status = 200, body = Answer<JobPage>))
+)]
+pub async fn jobs(
+    AddressPath(address): AddressPath,
+    view: View,
+    Params(params): Params<PageParams>,
+) -> Result<Response, Problem> {
+    let filter = JobFilter { node: Some(address), ..JobFilter::default() };
+    list_jobs(&view, filter, params).await
 }
 
 fn bond_view(view: &View, registry: Address, bond: BondState) -> BondView {

@@ -18,7 +18,8 @@ use super::quotes::binding;
 use crate::App;
 use crate::consent;
 use crate::edge::body::{Body, NoParams, Params};
-use crate::edge::view::{Answer, View};
+use crate::edge::reply::Answer;
+use crate::edge::view::View;
 use crate::error::{Code, Problem};
 use crate::record::{Record, read_spec};
 use crate::wire::{Account, Hash, Hex, Time};
@@ -113,10 +114,10 @@ pub async fn submit(
             return Err(Code::InvalidField.because(detail).at("signature"));
         }
     };
-    let record = Record::load(&app.store.reader(), job_id).await?;
+    let record = Record::load(&view.reader, job_id).await?;
     debug_assert_eq!(record.order, order);
     let status = if record.chain.is_some() { StatusCode::CREATED } else { StatusCode::ACCEPTED };
-    Ok((status, view.answer(JobView::of(&app, &view, &record).await?)))
+    Ok((status, view.answer(JobView::of(&view, &record).await?)))
 }
 
 /// An order to relay: checked in full, then stored for the settler.

@@ -17,7 +17,8 @@ use super::quotes::{Funding, binding};
 use crate::App;
 use crate::edge::body::{Body, NoParams, Params};
 use crate::edge::random_hash;
-use crate::edge::view::{Answer, View};
+use crate::edge::reply::Answer;
+use crate::edge::view::View;
 use crate::error::Problem;
 use crate::wire::{Account, Hash};
 

@@ -1,6 +1,5 @@
 //! What nodes signed about their work: receipts, and the hashes of the files behind them.
 
-use axum::extract::State;
 use axum::response::IntoResponse;
 use contracts::Receipt;
 use serde::{Deserialize, Serialize};
@@ -9,9 +8,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::documents::ReceiptDocument;
 use super::units::units_of;
-use crate::App;
 use crate::edge::body::{JobPath, Params};
-use crate::edge::view::{Answer, MAX_PAGE_ROWS, View, page_rows};
+use crate::edge::cursor::{MAX_PAGE_ROWS, page_rows};
+use crate::edge::reply::Answer;
+use crate::edge::view::View;
 use crate::error::Problem;
 use crate::record::Record;
 use crate::wire::{Account, Hash, Hex};
@@ -89,12 +89,11 @@ impl ReceiptView {
     responses((status = 200, body = Answer<ReceiptPage>))
 )]
 pub async fn receipts(
-    State(app): State<App>,
     JobPath(job_id): JobPath,
     view: View,
     Params(params): Params<ReceiptParams>,
 ) -> Result<impl IntoResponse, Problem> {
-    let record = Record::load(&app.store.reader(), job_id).await?;
+    let record = Record::load(&view.reader, job_id).await?;
     let rows = page_rows(Some(params.limit.unwrap_or(MAX_PAGE_ROWS)))?;
     let first = params.cursor.unwrap_or_default();
     let wanted = params.frames.as_deref().map(|text| units_of(&record, text)).transpose()?;
@@ -110,7 +109,8 @@ pub async fn receipts(
     let receipts: Vec<ReceiptView> = receipts.collect();
     let has_more = found.len() > skip.saturating_add(take);
     let next_cursor = has_more.then(|| first.saturating_add(rows));
-    Ok(view.answer(ReceiptPage { receipts, has_more, next_cursor }))
+    let link = next_cursor.map(|next| next.to_string());
+    Ok(view.page(ReceiptPage { receipts, has_more, next_cursor }, link.as_deref()))
 }
 
 fn index(number: u32) -> usize {

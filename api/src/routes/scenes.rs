@@ -14,7 +14,8 @@ use super::quotes::canonical;
 use crate::App;
 use crate::archive::{Upload, UploadError};
 use crate::edge::body::{self, NoParams, Params};
-use crate::edge::view::{Answer, View};
+use crate::edge::reply::Answer;
+use crate::edge::view::View;
 use crate::error::{Code, Problem};
 use crate::wire::{Hash, Time};
 

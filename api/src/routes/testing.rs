@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::signers::SignerSync;
@@ -42,6 +41,10 @@ pub struct World {
     pub payer: PrivateKeySigner,
     pub node: PrivateKeySigner,
     pub objects: PathBuf,
+    /// How the blocks to come are proven.
+    pub verified: Verified,
+    /// Tells the blocks to come from those that a rewind took.
+    pub fork: u8,
     router: Router,
     tip: Block,
     _folder: tempfile::TempDir,
@@ -109,10 +112,11 @@ impl World {
         let mut config =
             Config::new(listen, Address::repeat_byte(0x5e), Address::repeat_byte(0xfe));
         config.clock = clock;
-        let router = router(App { store: store.clone(), settings: Arc::new(config) });
+        let router = router(App::new(store.clone(), config));
         let payer = PrivateKeySigner::from_slice(&[1; 32]).unwrap();
         let node = PrivateKeySigner::from_slice(&[2; 32]).unwrap();
-        Self { store, payer, node, objects, router, tip: block(0), _folder: folder }
+        let (verified, fork, tip) = (Verified::Receipts, 0, block(0));
+        Self { store, payer, node, objects, verified, fork, router, tip, _folder: folder }
     }
 
     pub fn set_time(&self, now: i64) {
@@ -184,7 +188,10 @@ impl World {
 
     /// Adds a block with what `step` says of it.
     pub async fn mine(&mut self, mut step: Step) {
-        self.tip = block(self.tip.number + 1);
+        let mut hash = block(self.tip.number + 1).hash;
+        hash[0] = self.fork;
+        let (parent_hash, verified) = (self.tip.hash, self.verified);
+        self.tip = Block { hash, parent_hash, verified, ..block(self.tip.number + 1) };
         step.blocks = vec![self.tip.clone()];
         let (block, hash) = (self.tip.number, self.tip.hash);
         step.heads = vec![Head { tag: Tag::Latest, block, hash, seen_at: NOW.get() }];
@@ -199,9 +206,19 @@ impl World {
 
     /// Takes the newest blocks back.
     pub async fn rewind(&mut self, depth: u64) {
-        let fork = block(self.tip.number - depth);
+        let fork = self.store.reader().block(self.tip.number - depth).await.unwrap().unwrap();
         self.store.chain_writer().rewind(&fork, &self.tip, NOW.get()).await.unwrap();
         self.tip = fork;
+    }
+
+    /// Has the chain name its safe and its finalized head.
+    pub async fn heads(&self, safe: u64, finalized: u64) {
+        let mut heads = Vec::new();
+        for (tag, number) in [(Tag::Safe, safe), (Tag::Finalized, finalized)] {
+            let hash = self.store.reader().block(number).await.unwrap().unwrap().hash;
+            heads.push(Head { tag, block: number, hash, seen_at: NOW.get() });
+        }
+        self.store.chain_writer().set_heads(&heads).await.unwrap();
     }
 
     fn next(&self) -> u64 {

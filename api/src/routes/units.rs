@@ -1,6 +1,5 @@
 //! Units and lots of a job: who has them, where they stand, what was signed about them.
 
-use axum::extract::State;
 use axum::response::IntoResponse;
 use contracts::frames::Frames;
 use contracts::units;
@@ -8,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use store::LotStatus;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::App;
 use crate::edge::body::{JobPath, NoParams, Params};
-use crate::edge::view::{Answer, View, page_rows};
+use crate::edge::cursor::page_rows;
+use crate::edge::reply::Answer;
+use crate::edge::view::View;
 use crate::error::{Code, Problem};
 use crate::record::{KnownLot, Record};
 use crate::status::{self, UnitState, unit_state};
@@ -102,18 +102,19 @@ impl UnitView {
     responses((status = 200, body = Answer<UnitPage>))
 )]
 pub async fn units(
-    State(app): State<App>,
     JobPath(job_id): JobPath,
     view: View,
     Params(params): Params<UnitParams>,
 ) -> Result<impl IntoResponse, Problem> {
-    let record = Record::load(&app.store.reader(), job_id).await?;
+    let record = Record::load(&view.reader, job_id).await?;
     let rows = usize::try_from(page_rows(params.limit)?).unwrap_or_default();
     let chosen = params.frames.as_deref().map(|text| units_of(&record, text)).transpose()?;
     let first = params.cursor.unwrap_or_default();
     let (page, next_cursor) = page(&record, chosen, params.state, first, rows, view.chain_time());
     let units = page.into_iter().map(|unit| UnitView::of(&record, &view, unit)).collect();
-    Ok(view.answer(UnitPage { units, has_more: next_cursor.is_some(), next_cursor }))
+    let link = next_cursor.map(|next| next.to_string());
+    let page = UnitPage { units, has_more: next_cursor.is_some(), next_cursor };
+    Ok(view.page(page, link.as_deref()))
 }
 
 /// Units of a page, and the first of the next one. A job has up to 2^24 units, so those that
@@ -276,12 +277,11 @@ pub fn lot_phase(known: &KnownLot, chain_time: i64) -> LotPhase {
     responses((status = 200, body = Answer<Lots>))
 )]
 pub async fn lots(
-    State(app): State<App>,
     JobPath(job_id): JobPath,
     view: View,
     Params(NoParams {}): Params<NoParams>,
 ) -> Result<impl IntoResponse, Problem> {
-    let record = Record::load(&app.store.reader(), job_id).await?;
+    let record = Record::load(&view.reader, job_id).await?;
     let mut known: Vec<&KnownLot> = record.lots.values().collect();
     known.sort_by_key(|lot| (lot.lot.word, lot.lot.mask.trailing_zeros(), lot.lot_hash));
     let lots = known.into_iter().map(|lot| LotView::of(&record, &view, lot)).collect();

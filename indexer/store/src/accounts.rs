@@ -24,17 +24,18 @@ impl Reader {
     /// The account now; None when no event has named it as its account.
     pub async fn account(&self, account: Address) -> Result<Option<AccountState>> {
         let sql = "SELECT account, block, log_index, free, credit, seq FROM account_states \
-                   WHERE account = $1 ORDER BY block DESC, log_index DESC LIMIT 1";
-        self.pool.one(sql, values![account]).await?.as_ref().map(account_from).transpose()
+                   WHERE account = $1 AND block <= $2 ORDER BY block DESC, log_index DESC LIMIT 1";
+        let values = values![account, self.until];
+        self.pool.one(sql, values).await?.as_ref().map(account_from).transpose()
     }
 
     /// Every account now, by address.
     pub async fn accounts(&self) -> Result<Vec<AccountState>> {
         let sql = "SELECT account, block, log_index, free, credit, seq FROM account_states s \
                    WHERE (s.block, s.log_index) = (SELECT n.block, n.log_index \
-                   FROM account_states n WHERE n.account = s.account \
+                   FROM account_states n WHERE n.account = s.account AND n.block <= $1 \
                    ORDER BY n.block DESC, n.log_index DESC LIMIT 1) ORDER BY account";
-        self.pool.all(sql, vec![]).await?.iter().map(account_from).collect()
+        self.pool.all(sql, values![self.until]).await?.iter().map(account_from).collect()
     }
 }
 

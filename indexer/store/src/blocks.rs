@@ -78,9 +78,10 @@ impl Reader {
         self.pool.one(SELECT_ESCROW, vec![]).await?.as_ref().map(escrow_from).transpose()
     }
 
-    /// The newest stored block: the cursor. None while the first load of a fresh database runs.
+    /// The newest stored block: the indexer's place. None while the first load of a fresh database
+    /// runs.
     pub async fn tip(&self) -> Result<Option<Block>> {
-        self.pool.one(SELECT_TIP, vec![]).await?.as_ref().map(block_from).transpose()
+        self.pool.one(SELECT_TIP, values![self.until]).await?.as_ref().map(block_from).transpose()
     }
 
     pub async fn block(&self, number: u64) -> Result<Option<Block>> {
@@ -109,17 +110,77 @@ impl Reader {
 
     /// The newest reorgs first.
     pub async fn reorgs(&self, limit: u32) -> Result<Vec<Reorg>> {
+        self.reorgs_before(i64::MAX, limit).await
+    }
+
+    /// The newest reorgs first, of those that the journal has before `reorg_id`.
+    pub async fn reorgs_before(&self, reorg_id: i64, limit: u32) -> Result<Vec<Reorg>> {
         let sql = "SELECT reorg_id, at, fork_block, fork_hash, old_block, old_hash FROM reorgs \
-                   ORDER BY reorg_id DESC LIMIT $1";
-        self.pool.all(sql, values![limit]).await?.iter().map(reorg_from).collect()
+                   WHERE reorg_id < $1 ORDER BY reorg_id DESC LIMIT $2";
+        self.pool.all(sql, values![reorg_id, limit]).await?.iter().map(reorg_from).collect()
+    }
+
+    /// The deepest of the reorgs that came after `reorg_id`: what was stored above its fork may
+    /// be gone, what lies at it or below is the same as before all of them.
+    pub async fn deepest_reorg_since(&self, reorg_id: i64) -> Result<Option<Reorg>> {
+        let sql = "SELECT reorg_id, at, fork_block, fork_hash, old_block, old_hash FROM reorgs \
+                   WHERE reorg_id > $1 ORDER BY fork_block LIMIT 1";
+        self.pool.one(sql, values![reorg_id]).await?.as_ref().map(reorg_from).transpose()
+    }
+
+    /// Heads, tip, and what else tells how far the index can be trusted, in one question.
+    pub async fn marks(&self) -> Result<Marks> {
+        let mut marks = Marks::default();
+        for row in self.pool.all(SELECT_MARKS, vec![]).await? {
+            match row.get::<String>("tag")?.as_str() {
+                "tip" => marks.tip = Some(block_from(&row)?),
+                "unproven" => marks.first_unproven = Some(row.get("block")?),
+                "reorg" => marks.newest_reorg = row.get("block")?,
+                _ => marks.heads.push(head_from(&row)?),
+            }
+        }
+        Ok(marks)
+    }
+
+    /// How many of the newest `of` stored blocks were proven in each way.
+    pub async fn proven(&self, of: u32) -> Result<Vec<(Verified, u64)>> {
+        let sql = "SELECT verified, COUNT(*) AS blocks FROM (SELECT verified FROM blocks \
+                   WHERE block <= $1 ORDER BY block DESC LIMIT $2) b GROUP BY verified \
+                   ORDER BY verified";
+        let rows = self.pool.all(sql, values![self.until, of]).await?;
+        rows.iter().map(|row| Ok((row.word("verified")?, row.get("blocks")?))).collect()
     }
 }
+
+/// How far the chain is, and how far the index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    pub heads: Vec<Head>,
+    /// The newest stored block.
+    pub tip: Option<Block>,
+    /// The first block whose logs nothing proves: nothing in it or above it is final.
+    pub first_unproven: Option<u64>,
+    /// The journal's newest row; 0: there is none.
+    pub newest_reorg: i64,
+}
+
+/// Rows of four kinds in the columns of a block. Readers see no block before the first load ends.
+const SELECT_MARKS: &str = "SELECT tag, block, hash, hash AS parent_hash, seen_at, \
+     seen_at AS mined_at, tag AS verified, hash AS digest FROM heads \
+     UNION ALL SELECT * FROM (SELECT 'tip', block, hash, parent_hash, mined_at AS seen_at, \
+     mined_at, verified, digest FROM blocks WHERE NOT EXISTS (SELECT 1 FROM load_rest) \
+     ORDER BY block DESC LIMIT 1) t \
+     UNION ALL SELECT * FROM (SELECT 'unproven', block, hash, parent_hash, mined_at AS seen_at, \
+     mined_at, verified, digest FROM blocks WHERE verified = 'logs_only' \
+     ORDER BY block LIMIT 1) u \
+     UNION ALL SELECT * FROM (SELECT 'reorg', reorg_id, fork_hash, fork_hash AS parent_hash, at, \
+     at AS mined_at, 'none', fork_hash AS digest FROM reorgs ORDER BY reorg_id DESC LIMIT 1) r";
 
 pub(crate) const SELECT_ESCROW: &str = "SELECT address, chain_id, genesis_hash, token, symbol, \
      decimals, deploy_block, registry FROM escrows ORDER BY address LIMIT 1";
 
 const SELECT_TIP: &str = "SELECT block, hash, parent_hash, mined_at, verified, digest FROM blocks \
-     WHERE NOT EXISTS (SELECT 1 FROM load_rest) ORDER BY block DESC LIMIT 1";
+     WHERE block <= $1 AND NOT EXISTS (SELECT 1 FROM load_rest) ORDER BY block DESC LIMIT 1";
 
 /// The newest block written, also while readers see none.
 pub(crate) const SELECT_NEWEST: &str = "SELECT block, hash, parent_hash, mined_at, verified, \

@@ -31,8 +31,9 @@ impl Reader {
     pub async fn bond(&self, signer: Address) -> Result<Option<BondState>> {
         let sql = "SELECT signer, block, log_index, owner, payout, capabilities_hash, bonded, \
                    unbonding, unbond_at, slashed, seq FROM bond_states WHERE signer = $1 \
-                   ORDER BY block DESC, log_index DESC LIMIT 1";
-        self.pool.one(sql, values![signer]).await?.as_ref().map(bond_from).transpose()
+                   AND block <= $2 ORDER BY block DESC, log_index DESC LIMIT 1";
+        let values = values![signer, self.until];
+        self.pool.one(sql, values).await?.as_ref().map(bond_from).transpose()
     }
 
     /// Every bond now, slashed ones too, by signer.
@@ -40,9 +41,9 @@ impl Reader {
         let sql = "SELECT signer, block, log_index, owner, payout, capabilities_hash, bonded, \
                    unbonding, unbond_at, slashed, seq FROM bond_states s \
                    WHERE (s.block, s.log_index) = (SELECT n.block, n.log_index \
-                   FROM bond_states n WHERE n.signer = s.signer \
+                   FROM bond_states n WHERE n.signer = s.signer AND n.block <= $1 \
                    ORDER BY n.block DESC, n.log_index DESC LIMIT 1) ORDER BY signer";
-        self.pool.all(sql, vec![]).await?.iter().map(bond_from).collect()
+        self.pool.all(sql, values![self.until]).await?.iter().map(bond_from).collect()
     }
 }
 

@@ -189,19 +189,25 @@ impl Pool {
         Ok(self.all(sql, values).await?.into_iter().next())
     }
 
-    /// As `all`, for a text that names `count` placeholders: `{}` becomes ($1, $2, ...).
-    pub async fn all_in(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>> {
-        let text = sql.replace("{}", &placeholders(1, values.len()));
+    /// As `all`, for a text that is put together from our own words.
+    pub async fn all_made(&self, text: &str, values: Vec<Value>) -> Result<Vec<Row>> {
+        match self {
+            Self::Sqlite { readers, .. } => fetch_made!(readers, text, values, Row::Sqlite),
+            Self::Postgres { readers, .. } => fetch_made!(readers, text, values, Row::Postgres),
+        }
+    }
+
+    /// A transaction that sees this moment of the database and nothing that comes later.
+    pub async fn moment(&self) -> Result<Tx> {
         match self {
             Self::Sqlite { readers, .. } => {
-                let rows = bound!(AssertSqlSafe(text), values).fetch_all(readers).await;
-                let rows = rows.map_err(|e| Error::database(sql, e))?;
-                Ok(rows.into_iter().map(Row::Sqlite).collect())
+                let begun = readers.begin().await;
+                Ok(Tx::Sqlite(begun.map_err(|e| Error::database("BEGIN", e))?))
             }
             Self::Postgres { readers, .. } => {
-                let rows = bound!(AssertSqlSafe(text), values).fetch_all(readers).await;
-                let rows = rows.map_err(|e| Error::database(sql, e))?;
-                Ok(rows.into_iter().map(Row::Postgres).collect())
+                let words = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                let begun = readers.begin_with(words).await;
+                Ok(Tx::Postgres(begun.map_err(|e| Error::database(words, e))?))
             }
         }
     }
@@ -327,7 +333,7 @@ pub(crate) async fn make_folder(path: &Path) -> Result<()> {
 }
 
 /// `($3, $4, $5)` for first 3 and count 3.
-fn placeholders(first: usize, count: usize) -> String {
+pub(crate) fn placeholders(first: usize, count: usize) -> String {
     let names: Vec<String> = (first..first + count).map(|n| format!("${n}")).collect();
     format!("({})", names.join(", "))
 }

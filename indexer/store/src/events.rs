@@ -8,7 +8,7 @@ use contracts::event::Event;
 
 use crate::Reader;
 use crate::bulk::{Table, table};
-use crate::columns::{Columns, columns_of, event_of};
+use crate::columns::{Columns, columns_of, event_of, kind_of};
 use crate::entries::{Entry, all_entries, credit_book, wallet_book};
 use crate::error::{Error, Result};
 use crate::terms::{lot_columns, lot_from, order_columns, order_from};
@@ -26,30 +26,51 @@ pub struct EventRow {
     pub event: Event,
 }
 
-/// Every query for events: the row, and the order or lot that its kind refers to.
-macro_rules! select_events {
-    ($rest:literal) => {
+impl EventRow {
+    /// The event's name as it stands in the table: `deposited`.
+    pub fn kind(&self) -> &'static str {
+        kind_of(&self.event)
+    }
+}
+
+/// The columns of an event `e`, and of the order or lot that its kind refers to.
+macro_rules! event_columns {
+    () => {
         concat!(
-            "SELECT e.block, e.log_index, e.tx_hash, e.kind, e.job_id, e.account, \
+            "e.block, e.log_index, e.tx_hash, e.kind, e.job_id, e.account, \
              e.counterparty, e.lot_hash, e.amount, e.fee, e.burn, e.free, e.seq, e.funded, \
              e.released, e.pending, e.job_seq, e.mask, e.at, e.approved, e.hash, \
              e.credit, e.spent, e.allowance, e.max_per_job, e.party, ",
             order_columns!(),
             ", ",
-            lot_columns!(),
-            " FROM events e \
-             LEFT JOIN job_orders o ON e.kind = 'opened' AND o.job_id = e.job_id \
-             LEFT JOIN lots l ON e.kind IN ('released', 'committed') AND l.lot_hash = e.lot_hash ",
-            $rest
+            lot_columns!()
         )
+    };
+}
+pub(crate) use event_columns;
+
+/// What finds that order or lot.
+macro_rules! event_joins {
+    () => {
+        "LEFT JOIN job_orders o ON e.kind = 'opened' AND o.job_id = e.job_id \
+         LEFT JOIN lots l ON e.kind IN ('released', 'committed') AND l.lot_hash = e.lot_hash "
+    };
+}
+pub(crate) use event_joins;
+
+/// Every query for events: the row, and the order or lot that its kind refers to.
+macro_rules! select_events {
+    ($rest:literal) => {
+        concat!("SELECT ", event_columns!(), " FROM events e ", event_joins!(), $rest)
     };
 }
 
 impl Reader {
     /// Every event of a job, oldest first.
     pub async fn events_of_job(&self, job_id: JobId) -> Result<Vec<EventRow>> {
-        let sql = select_events!("WHERE e.job_id = $1 ORDER BY e.block, e.log_index");
-        self.events(sql, values![job_id]).await
+        let sql =
+            select_events!("WHERE e.job_id = $1 AND e.block <= $2 ORDER BY e.block, e.log_index");
+        self.events(sql, values![job_id, self.until]).await
     }
 
     /// Events that the account counts, oldest first, after the place
@@ -61,17 +82,18 @@ impl Reader {
         limit: u32,
     ) -> Result<Vec<EventRow>> {
         let sql = select_events!(
-            "WHERE e.account = $1 AND (e.block, e.log_index) > ($2, $3) \
-             ORDER BY e.block, e.log_index LIMIT $4"
+            "WHERE e.account = $1 AND (e.block, e.log_index) > ($2, $3) AND e.block <= $4 \
+             ORDER BY e.block, e.log_index LIMIT $5"
         );
         let (block, log_index) = start(after);
-        self.events(sql, vec![account.into(), block, log_index, limit.into()]).await
+        self.events(sql, vec![account.into(), block, log_index, self.until.into(), limit.into()])
+            .await
     }
 
     /// Events of blocks `from` to `to`, both included, oldest first.
     pub async fn events_between(&self, from: u64, to: u64) -> Result<Vec<EventRow>> {
         let sql = select_events!("WHERE e.block BETWEEN $1 AND $2 ORDER BY e.block, e.log_index");
-        self.events(sql, values![from, to]).await
+        self.events(sql, values![from, to.min(self.until)]).await
     }
 
     /// Events after the place (block, log index) `after`, oldest first, at most `limit`: for
@@ -82,10 +104,11 @@ impl Reader {
         limit: u32,
     ) -> Result<Vec<EventRow>> {
         let sql = select_events!(
-            "WHERE (e.block, e.log_index) > ($1, $2) ORDER BY e.block, e.log_index LIMIT $3"
+            "WHERE (e.block, e.log_index) > ($1, $2) AND e.block <= $3 \
+             ORDER BY e.block, e.log_index LIMIT $4"
         );
         let (block, log_index) = start(after);
-        self.events(sql, vec![block, log_index, limit.into()]).await
+        self.events(sql, vec![block, log_index, self.until.into(), limit.into()]).await
     }
 
     /// Entries in the account's two books, oldest first, of at most `limit` events after the place
@@ -174,7 +197,7 @@ pub(crate) fn event_values(row: &EventRow) -> Vec<Value> {
     ]
 }
 
-fn event_from(row: &Row) -> Result<EventRow> {
+pub(crate) fn event_from(row: &Row) -> Result<EventRow> {
     let columns = Columns {
         kind: row.get::<String>("kind")?.into(),
         job_id: row.opt("job_id")?,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::Reader;
 use crate::bulk::{Table, table};
 use crate::error::Result;
+use crate::reads::EVER;
 use crate::terms::{lot_columns, lot_from, lot_values, order_columns, order_from, order_values};
 use crate::values::{Row, Value, values, words};
 
@@ -96,8 +97,8 @@ pub struct JobFilter {
     pub limit: u32,
 }
 
-/// Every query for jobs: the order and its newest snapshot. `orders` picks and limits the orders
-/// before anything is joined to them.
+/// Every query for jobs: the order and its newest snapshot up to block $1. `orders` picks and
+/// limits the orders before anything is joined to them.
 macro_rules! select_jobs {
     ($rest:literal) => {
         select_jobs!("job_orders", $rest)
@@ -112,7 +113,8 @@ macro_rules! select_jobs {
             $orders,
             " o JOIN job_states s ON s.job_id = o.job_id \
              AND (s.block, s.log_index) = (SELECT n.block, n.log_index FROM job_states n \
-             WHERE n.job_id = o.job_id ORDER BY n.block DESC, n.log_index DESC LIMIT 1) ",
+             WHERE n.job_id = o.job_id AND n.block <= $1 \
+             ORDER BY n.block DESC, n.log_index DESC LIMIT 1) ",
             $rest
         )
     };
@@ -123,16 +125,16 @@ macro_rules! page_of_jobs {
     ($which:literal) => {
         select_jobs!(
             concat!(
-                "(SELECT o.* FROM job_orders o WHERE (o.block, o.job_id) < ($1, $2) ",
+                "(SELECT o.* FROM job_orders o WHERE (o.block, o.job_id) < ($2, $3) ",
                 $which,
-                " ORDER BY o.block DESC, o.job_id DESC LIMIT $3)"
+                " ORDER BY o.block DESC, o.job_id DESC LIMIT $4)"
             ),
             "ORDER BY o.block DESC, o.job_id DESC"
         )
     };
 }
 
-/// Every query for lots: the preimage and its newest snapshot.
+/// Every query for lots: the preimage and its newest snapshot up to block $1.
 macro_rules! select_lots {
     ($rest:literal) => {
         concat!(
@@ -141,7 +143,8 @@ macro_rules! select_lots {
             ", s.block, s.log_index, s.status, s.window_end, s.rejected, s.paid, s.lot_key \
              FROM lots l JOIN lot_states s ON s.lot_hash = l.lot_hash \
              AND (s.block, s.log_index) = (SELECT n.block, n.log_index FROM lot_states n \
-             WHERE n.lot_hash = l.lot_hash ORDER BY n.block DESC, n.log_index DESC LIMIT 1) ",
+             WHERE n.lot_hash = l.lot_hash AND n.block <= $1 \
+             ORDER BY n.block DESC, n.log_index DESC LIMIT 1) ",
             $rest
         )
     };
@@ -149,24 +152,25 @@ macro_rules! select_lots {
 
 impl Reader {
     pub async fn job(&self, job_id: JobId) -> Result<Option<(JobOrder, JobState)>> {
-        let sql = select_jobs!("WHERE o.job_id = $1");
-        Ok(self.select_jobs(sql, values![job_id]).await?.pop())
+        let sql = select_jobs!("WHERE o.job_id = $2");
+        Ok(self.select_jobs(sql, values![self.until, job_id]).await?.pop())
     }
 
     /// One page of jobs, newest first.
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<(JobOrder, JobState)>> {
-        let (block, job_id) = filter.before.unwrap_or((i64::MAX.unsigned_abs(), B256::ZERO));
-        let page = values![block, job_id, filter.limit];
+        let top = (self.until.saturating_add(1).min(EVER), B256::ZERO);
+        let (block, job_id) = filter.before.map_or(top, |before| before.min(top));
+        let page = values![self.until, block, job_id, filter.limit];
         let (sql, who) = match (filter.payer, filter.node) {
             (None, None) => (page_of_jobs!(""), vec![]),
-            (Some(payer), None) => (page_of_jobs!("AND o.payer = $4"), values![payer]),
+            (Some(payer), None) => (page_of_jobs!("AND o.payer = $5"), values![payer]),
             (None, Some(node)) => (
-                page_of_jobs!("AND o.job_id IN (SELECT job_id FROM lots WHERE node = $4)"),
+                page_of_jobs!("AND o.job_id IN (SELECT job_id FROM lots WHERE node = $5)"),
                 values![node],
             ),
             (Some(payer), Some(node)) => (
                 page_of_jobs!(
-                    "AND o.payer = $4 AND o.job_id IN (SELECT job_id FROM lots WHERE node = $5)"
+                    "AND o.payer = $5 AND o.job_id IN (SELECT job_id FROM lots WHERE node = $6)"
                 ),
                 values![payer, node],
             ),
@@ -178,43 +182,44 @@ impl Reader {
     /// lapsed; oldest first.
     pub async fn open_jobs(&self, settler: Address) -> Result<Vec<(JobOrder, JobState)>> {
         let sql = select_jobs!(
-            "WHERE o.settler = $1 AND (s.closed = 0 OR EXISTS (SELECT 1 FROM lots l \
+            "WHERE o.settler = $2 AND (s.closed = 0 OR EXISTS (SELECT 1 FROM lots l \
              JOIN lot_states t ON t.lot_hash = l.lot_hash WHERE l.job_id = o.job_id \
              AND t.status IN ('committed', 'approved') AND t.rejected <> l.mask \
-             AND NOT EXISTS (SELECT 1 FROM lot_states n WHERE n.lot_hash = t.lot_hash \
+             AND t.block <= $1 AND NOT EXISTS (SELECT 1 FROM lot_states n \
+             WHERE n.lot_hash = t.lot_hash AND n.block <= $1 \
              AND (n.block, n.log_index) > (t.block, t.log_index)))) \
              ORDER BY o.block, o.job_id"
         );
-        self.select_jobs(sql, values![settler]).await
+        self.select_jobs(sql, values![self.until, settler]).await
     }
 
     /// Jobs of a payer that still hold money: open ones, and closed ones with lots under review.
     pub async fn jobs_with_money(&self, payer: Address) -> Result<Vec<(JobOrder, JobState)>> {
         let sql = select_jobs!(
-            "WHERE o.payer = $1 AND (s.closed = 0 OR s.pending <> $2) ORDER BY o.block, o.job_id"
+            "WHERE o.payer = $2 AND (s.closed = 0 OR s.pending <> $3) ORDER BY o.block, o.job_id"
         );
-        self.select_jobs(sql, values![payer, Amount::ZERO]).await
+        self.select_jobs(sql, values![self.until, payer, Amount::ZERO]).await
     }
 
     /// Every job, oldest first; for audits.
     pub async fn all_jobs(&self) -> Result<Vec<(JobOrder, JobState)>> {
-        self.select_jobs(select_jobs!("ORDER BY o.block, o.job_id"), vec![]).await
+        self.select_jobs(select_jobs!("ORDER BY o.block, o.job_id"), values![self.until]).await
     }
 
     pub async fn lot(&self, lot_hash: B256) -> Result<Option<(LotRow, LotState)>> {
-        let sql = select_lots!("WHERE l.lot_hash = $1");
-        Ok(self.select_lots(sql, values![lot_hash]).await?.pop())
+        let sql = select_lots!("WHERE l.lot_hash = $2");
+        Ok(self.select_lots(sql, values![self.until, lot_hash]).await?.pop())
     }
 
     /// The lots of a job, oldest first.
     pub async fn job_lots(&self, job_id: JobId) -> Result<Vec<(LotRow, LotState)>> {
-        let sql = select_lots!("WHERE l.job_id = $1 ORDER BY l.block, l.lot_hash");
-        self.select_lots(sql, values![job_id]).await
+        let sql = select_lots!("WHERE l.job_id = $2 ORDER BY l.block, l.lot_hash");
+        self.select_lots(sql, values![self.until, job_id]).await
     }
 
     /// Every lot, oldest first; for audits.
     pub async fn all_lots(&self) -> Result<Vec<(LotRow, LotState)>> {
-        self.select_lots(select_lots!("ORDER BY l.block, l.lot_hash"), vec![]).await
+        self.select_lots(select_lots!("ORDER BY l.block, l.lot_hash"), values![self.until]).await
     }
 
     async fn select_jobs(

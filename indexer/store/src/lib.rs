@@ -22,6 +22,7 @@ pub mod entries;
 mod error;
 pub mod events;
 pub mod extend;
+pub mod history;
 pub mod jobs;
 pub mod leases;
 mod load;
@@ -31,6 +32,7 @@ pub mod nodes;
 pub mod objects;
 pub mod orders;
 pub mod outbox;
+mod reads;
 pub mod receipts;
 pub mod registry;
 pub mod roles;
@@ -43,12 +45,13 @@ mod testing;
 mod values;
 
 pub use accounts::AccountState;
-pub use blocks::{Block, Escrow, Head, Reorg, Tag, Verified};
+pub use blocks::{Block, Escrow, Head, Marks, Reorg, Tag, Verified};
 pub use bonds::BondState;
 pub use entries::{Entry, entries_of, entries_of_registry};
 pub use error::{Error, Result};
 pub use events::EventRow;
 pub use extend::Step;
+pub use history::{Contract, History, HistoryEvent, HistoryFilter, HistoryRow, Place};
 pub use jobs::{JobFilter, JobOrder, JobState, LotRow, LotState, LotStatus};
 pub use leases::{Attempt, Lease, LeaseState, MAX_TRIES};
 pub use load::Cursor;
@@ -73,7 +76,9 @@ pub struct Store {
 /// Reads everything, writes nothing.
 #[derive(Clone)]
 pub struct Reader {
-    pool: dialect::Pool,
+    pool: reads::Reads,
+    /// Rows of blocks above this one are not seen.
+    until: u64,
 }
 
 /// Writes what the chain said; for the indexer alone.
@@ -105,7 +110,7 @@ impl Store {
     }
 
     pub fn reader(&self) -> Reader {
-        Reader { pool: self.pool.clone() }
+        Reader { pool: reads::Reads::Now(self.pool.clone()), until: reads::EVER }
     }
 
     pub fn chain_writer(&self) -> ChainWriter {

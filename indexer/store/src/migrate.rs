@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::values::values;
 
 /// Written for Postgres; `Tx::translate` puts them into SQLite's words. Only ever added to.
-const MIGRATIONS: [(i64, &str); 8] = [
+const MIGRATIONS: [(i64, &str); 9] = [
     (1, include_str!("../migrations/0001_chain.sql")),
     (2, include_str!("../migrations/0002_intake.sql")),
     (3, include_str!("../migrations/0003_work.sql")),
@@ -16,6 +16,7 @@ const MIGRATIONS: [(i64, &str); 8] = [
     (6, include_str!("../migrations/0006_delegates.sql")),
     (7, include_str!("../migrations/0007_places.sql")),
     (8, include_str!("../migrations/0008_proofs.sql")),
+    (9, include_str!("../migrations/0009_reads.sql")),
 ];
 
 /// Which migrations a database has had, each with the hash of its text.

@@ -22,34 +22,55 @@ pub struct RegistryRow {
     pub event: RegistryEvent,
 }
 
+impl RegistryRow {
+    /// The event's name as it stands in the table: `unbond_requested`.
+    pub fn kind(&self) -> &'static str {
+        kind_of(&self.event)
+    }
+}
+
 /// A receipt and the signer's word under it.
 type Word = (Receipt, Bytes);
 
+/// The columns of an event `e` of the registry.
+macro_rules! registry_columns {
+    () => {
+        "e.block, e.log_index, e.tx_hash, e.kind, e.signer, e.account, e.payout, \
+         e.capabilities_hash, e.job_id, e.amount, e.bonded, e.unbonding, e.burned, e.rewarded, \
+         e.at, e.seq"
+    };
+}
+pub(crate) use registry_columns;
+
+/// The columns of a slash's receipt `r`.
+macro_rules! receipt_columns {
+    () => {
+        "r.block, r.log_index, r.place, r.job_id, r.unit, r.attempt, r.output_hash, \
+         r.preview_hash, r.key_commit, r.started_at, r.finished_at, r.signature"
+    };
+}
+pub(crate) use receipt_columns;
+
 macro_rules! select_registry_events {
     ($rest:literal) => {
-        concat!(
-            "SELECT block, log_index, tx_hash, kind, signer, account, payout, capabilities_hash, \
-             job_id, amount, bonded, unbonding, burned, rewarded, at, seq FROM registry_events ",
-            $rest
-        )
+        concat!("SELECT ", registry_columns!(), " FROM registry_events e ", $rest)
     };
 }
 
 macro_rules! select_registry_receipts {
     ($rest:literal) => {
-        concat!(
-            "SELECT r.block, r.log_index, r.place, r.job_id, r.unit, r.attempt, r.output_hash, \
-             r.preview_hash, r.key_commit, r.started_at, r.finished_at, r.signature \
-             FROM registry_receipts r ",
-            $rest
-        )
+        concat!("SELECT ", receipt_columns!(), " FROM registry_receipts r ", $rest)
     };
 }
+
+/// The kinds of the registry's events; all others are the escrow's.
+pub(crate) const KINDS: [&str; 6] =
+    ["registered", "updated", "bonded", "unbond_requested", "bond_withdrawn", "slashed"];
 
 impl Reader {
     /// The registry's events of blocks `from` to `to`, both included, oldest first.
     pub async fn registry_events_between(&self, from: u64, to: u64) -> Result<Vec<RegistryRow>> {
-        let range = || values![from, to];
+        let range = || values![from, to.min(self.until)];
         let sql = select_registry_receipts!("WHERE r.block BETWEEN $1 AND $2");
         let words = words_from(&self.pool.all(sql, range()).await?)?;
         let sql =
@@ -61,11 +82,13 @@ impl Reader {
     pub async fn registry_events_of(&self, signer: Address) -> Result<Vec<RegistryRow>> {
         let sql = select_registry_receipts!(
             "JOIN registry_events e ON e.block = r.block AND e.log_index = r.log_index \
-             WHERE e.signer = $1"
+             WHERE e.signer = $1 AND e.block <= $2"
         );
-        let words = words_from(&self.pool.all(sql, values![signer]).await?)?;
-        let sql = select_registry_events!("WHERE signer = $1 ORDER BY block, log_index");
-        read(&self.pool.all(sql, values![signer]).await?, words)
+        let of_signer = || values![signer, self.until];
+        let words = words_from(&self.pool.all(sql, of_signer()).await?)?;
+        let sql =
+            select_registry_events!("WHERE signer = $1 AND block <= $2 ORDER BY block, log_index");
+        read(&self.pool.all(sql, of_signer()).await?, words)
     }
 
     /// Every entry of a node's events, oldest first.
@@ -79,9 +102,9 @@ impl Reader {
 }
 
 /// By block, log index and place.
-type Words = BTreeMap<(u64, u64, u8), Word>;
+pub(crate) type Words = BTreeMap<(u64, u64, u8), Word>;
 
-fn words_from(rows: &[Row]) -> Result<Words> {
+pub(crate) fn words_from(rows: &[Row]) -> Result<Words> {
     rows.iter()
         .map(|row| {
             let key = (row.get("block")?, row.get("log_index")?, row.get("place")?);
@@ -100,7 +123,7 @@ fn words_from(rows: &[Row]) -> Result<Words> {
         .collect()
 }
 
-fn read(rows: &[Row], mut words: Words) -> Result<Vec<RegistryRow>> {
+pub(crate) fn read(rows: &[Row], mut words: Words) -> Result<Vec<RegistryRow>> {
     let mut events = Vec::new();
     for row in rows {
         let (block, log_index): (u64, u64) = (row.get("block")?, row.get("log_index")?);
@@ -138,9 +161,20 @@ struct Columns {
     seq: u64,
 }
 
+fn kind_of(event: &RegistryEvent) -> &'static str {
+    match event {
+        RegistryEvent::Registered { .. } => "registered",
+        RegistryEvent::Updated { .. } => "updated",
+        RegistryEvent::Bonded { .. } => "bonded",
+        RegistryEvent::UnbondRequested { .. } => "unbond_requested",
+        RegistryEvent::BondWithdrawn { .. } => "bond_withdrawn",
+        RegistryEvent::Slashed(_) => "slashed",
+    }
+}
+
 fn columns_of(event: &RegistryEvent) -> Columns {
-    let all = |kind: &'static str, seq| {
-        let (kind, signer) = (kind.into(), event.signer());
+    let all = |seq| {
+        let (kind, signer) = (kind_of(event).into(), event.signer());
         Columns { kind, signer, seq, ..Columns::default() }
     };
     match event {
@@ -148,18 +182,18 @@ fn columns_of(event: &RegistryEvent) -> Columns {
             account: Some(*owner),
             payout: Some(*payout),
             capabilities_hash: Some(*capabilities_hash),
-            ..all("registered", *seq)
+            ..all(*seq)
         },
         RegistryEvent::Updated { payout, capabilities_hash, seq, .. } => Columns {
             payout: Some(*payout),
             capabilities_hash: Some(*capabilities_hash),
-            ..all("updated", *seq)
+            ..all(*seq)
         },
         RegistryEvent::Bonded { from, amount, bonded, seq, .. } => Columns {
             account: Some(*from),
             amount: Some(*amount),
             bonded: Some(*bonded),
-            ..all("bonded", *seq)
+            ..all(*seq)
         },
         RegistryEvent::UnbondRequested { amount, bonded, unbonding, unbond_at, seq, .. } => {
             Columns {
@@ -167,18 +201,18 @@ fn columns_of(event: &RegistryEvent) -> Columns {
                 bonded: Some(*bonded),
                 unbonding: Some(*unbonding),
                 at: Some(*unbond_at),
-                ..all("unbond_requested", *seq)
+                ..all(*seq)
             }
         }
         RegistryEvent::BondWithdrawn { to, amount, seq, .. } => {
-            Columns { account: Some(*to), amount: Some(*amount), ..all("bond_withdrawn", *seq) }
+            Columns { account: Some(*to), amount: Some(*amount), ..all(*seq) }
         }
         RegistryEvent::Slashed(e) => Columns {
             account: Some(e.reporter),
             job_id: Some(e.job_id),
             burned: Some(e.burned),
             rewarded: Some(e.rewarded),
-            ..all("slashed", e.seq)
+            ..all(e.seq)
         },
     }
 }

@@ -37,9 +37,9 @@ impl Reader {
     /// The delegate now; None when it was never set.
     pub async fn delegate(&self, payer: Address, agent: Address) -> Result<Option<DelegateState>> {
         let sql = "SELECT payer, agent, block, log_index, settler, allowance, max_per_job, \
-                   expiry FROM delegate_states WHERE payer = $1 AND agent = $2 \
+                   expiry FROM delegate_states WHERE payer = $1 AND agent = $2 AND block <= $3 \
                    ORDER BY block DESC, log_index DESC LIMIT 1";
-        let row = self.pool.one(sql, values![payer, agent]).await?;
+        let row = self.pool.one(sql, values![payer, agent, self.until]).await?;
         row.as_ref().map(delegate_from).transpose()
     }
 
@@ -49,15 +49,17 @@ impl Reader {
                    expiry FROM delegate_states s \
                    WHERE (s.block, s.log_index) = (SELECT n.block, n.log_index \
                    FROM delegate_states n WHERE n.payer = s.payer AND n.agent = s.agent \
+                   AND n.block <= $1 \
                    ORDER BY n.block DESC, n.log_index DESC LIMIT 1) ORDER BY payer, agent";
-        self.pool.all(sql, vec![]).await?.iter().map(delegate_from).collect()
+        self.pool.all(sql, values![self.until]).await?.iter().map(delegate_from).collect()
     }
 
     /// The offices now; None before their first event.
     pub async fn offices(&self) -> Result<Option<OfficeState>> {
         let sql = "SELECT block, log_index, credit_settler, paused_until, seq FROM office_states \
-                   ORDER BY block DESC, log_index DESC LIMIT 1";
-        self.pool.one(sql, vec![]).await?.as_ref().map(office_from).transpose()
+                   WHERE block <= $1 ORDER BY block DESC, log_index DESC LIMIT 1";
+        let values = values![self.until];
+        self.pool.one(sql, values).await?.as_ref().map(office_from).transpose()
     }
 }
 

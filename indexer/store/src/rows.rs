@@ -15,7 +15,7 @@ impl Reader {
     /// All rows that hang from blocks `from..=to`, snapshots that newer ones replaced among
     /// them, each table in order. Heads are of no block and stay empty.
     pub async fn rows_between(&self, from: u64, to: u64) -> Result<Step> {
-        let range = || values![from, to];
+        let range = || values![from, to.min(self.until)];
         let sql = "SELECT block, hash, parent_hash, mined_at, verified, digest FROM blocks \
                    WHERE block BETWEEN $1 AND $2 ORDER BY block";
         let blocks = self.pool.all(sql, range()).await?;
