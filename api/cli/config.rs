@@ -19,7 +19,6 @@ more_rpc_urls = ""
 verify = true
 poll_ms = 1000
 [store]
-url = "sqlite:rndr-data/rndr.db"
 objects = "rndr-data/objects"
 [settler]
 listen = "127.0.0.1:8601"
@@ -113,7 +112,13 @@ pub struct Chain {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Store {
+    #[serde(default = "default_store")]
     pub url: String,
+    /// Whether somebody named it: a default is no place for what payers hand in.
+    #[serde(skip)]
+    pub url_is_set: bool,
+    /// Where `rndr api` reads: a replica, say, or with a user that may only read.
+    pub read_url: Option<String>,
     pub objects: PathBuf,
 }
 
@@ -199,8 +204,10 @@ impl Settings {
         for (key, value) in flag_values {
             builder = builder.set_override_option(key, value).map_err(refused)?;
         }
-        let settings = builder.build().and_then(Config::try_deserialize);
-        let mut settings: Settings = settings.map_err(refused)?;
+        let built = builder.build().map_err(refused)?;
+        let url_is_set = built.get_string("store.url").is_ok();
+        let mut settings: Settings = built.try_deserialize().map_err(refused)?;
+        settings.store.url_is_set = url_is_set;
         if let Some(path) = settings.chain.deployment.clone() {
             settings.chain.complete(&deploy::read(&path)?);
         }
@@ -235,6 +242,10 @@ impl Chain {
         self.funding = self.funding.or(Some(file.funding.address));
         self.registry = self.registry.or(Some(file.registry.address));
     }
+}
+
+fn default_store() -> String {
+    "sqlite:rndr-data/rndr.db".into()
 }
 
 /// A path that a command cannot do without.
@@ -283,6 +294,10 @@ mod tests {
         assert_eq!(settings.chain.rpc_url, "http://file");
         assert_eq!((settings.chain.poll_ms, settings.api.fee_bps), (7, 9));
         assert_eq!(settings.store.url, "sqlite:rndr-data/rndr.db", "an empty variable is none");
+        assert!(!settings.store.url_is_set);
+        let named = [("RNDR__STORE__URL", "sqlite:rndr-data/rndr.db")];
+        let named = Settings::layered(&flags, environment(&named)).unwrap().store;
+        assert!(named.url_is_set, "also when it is what it would be anyway");
         let variables = [("RNDR__CHAIN__RPC_URL", "http://env"), ("RNDR__API__FEE_BPS", "11")];
         let settings = Settings::layered(&flags, environment(&variables)).unwrap();
         assert_eq!((settings.chain.rpc_url.as_str(), settings.api.fee_bps), ("http://env", 11));

@@ -46,7 +46,7 @@ pub async fn run(services: &[Role], settings: Settings) -> Outcome {
     let stop = CancellationToken::new();
     let mut parts = JoinSet::new();
     let store = match services.iter().any(|service| *service != Role::Node) {
-        true => Some(open_store(&settings).await?),
+        true => Some(open_store(services, &settings).await?),
         false => None,
     };
     for service in services {
@@ -106,14 +106,25 @@ pub async fn stop_signal() -> &'static str {
     }
 }
 
-async fn open_store(settings: &Settings) -> Outcome<Store> {
-    let url = &settings.store.url;
+async fn open_store(services: &[Role], settings: &Settings) -> Outcome<Store> {
+    let asked = &settings.store;
+    // Whoever writes reads where it writes.
+    if let (Some(reads), [Role::Api]) = (&asked.read_url, services) {
+        let writes = asked.url_is_set.then_some(asked.url.as_str());
+        let opened = Store::open_reading(reads, writes, &asked.objects).await;
+        return opened.map_err(|error| {
+            let message = format!("the store does not open for reading: {error}");
+            let hint = "check store.read_url, store.url (--store) and store.objects";
+            Failure::new(Exit::Unavailable, message, hint)
+        });
+    }
+    let url = &asked.url;
     if let Some(parent) =
         url.strip_prefix("sqlite:").and_then(|path| PathBuf::from(path).parent().map(PathBuf::from))
     {
         std::fs::create_dir_all(&parent).map_err(local(format!("making {}", parent.display())))?;
     }
-    Store::open(url, &settings.store.objects).await.map_err(|error| {
+    Store::open(url, &asked.objects).await.map_err(|error| {
         let message = format!("the store does not open: {error}");
         Failure::new(Exit::Unavailable, message, "check store.url (--store) and store.objects")
     })

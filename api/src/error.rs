@@ -162,6 +162,8 @@ codes! {
         "Wait for the end of the guardian's pause; what is open is worked on, reviewed and paid.";
     DatabaseUnavailable SERVICE_UNAVAILABLE true "The database cannot be reached"
         "Nothing was changed. Ask again in a few seconds.";
+    ReadOnly SERVICE_UNAVAILABLE false "This server only reads"
+        "Nothing was changed. Send it to a server of the same operator that takes orders.";
     NotReady SERVICE_UNAVAILABLE true "The index is not ready"
         "The indexer has stored no block yet, or lags; ask again in a few seconds.";
 }
@@ -333,6 +335,9 @@ impl From<store::Error> for Problem {
         if error.is_transient() {
             tracing::warn!(%error, "database away");
             return Code::DatabaseUnavailable.because("the database did not answer in time");
+        }
+        if matches!(error, store::Error::ReadOnly) {
+            return Code::ReadOnly.because("this server has its database for reading alone");
         }
         tracing::error!(%error, "store failed");
         Code::Internal.because("the store refused the request; its reason is in the server's log")

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use alloy::primitives::Address;
-use store::{Block, Cursor, Escrow, Head, Reader, Role, Store, Tag};
+use store::{Block, Cursor, Escrow, Head, Lock, Reader, Role, Store, Tag};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -84,8 +84,8 @@ async fn follow_alone<C: Chain>(
     store: &Store,
     wake: &Notify,
 ) -> Result<(), Error> {
-    let _lock = store.lock(Role::Indexer).await?;
-    follow_until(chain, config, store, wake).await
+    let lock = store.lock(Role::Indexer).await?;
+    follow_until(chain, config, store, wake, lock).await
 }
 
 /// Looks, steps, and pauses, without end; dropped at shutdown, where an open database
@@ -95,6 +95,7 @@ async fn follow_until<C: Chain>(
     config: &Config,
     store: &Store,
     wake: &Notify,
+    mut lock: Lock,
 ) -> Result<(), Error> {
     let mut follower: Option<Follower<'_, C>> = None;
     let (shortest, longest) = FAILURE_PAUSES;
@@ -128,6 +129,11 @@ async fn follow_until<C: Chain>(
                 return Err(error);
             }
         };
+        // A lock that was lost with its connection is taken again before a second indexer starts.
+        match lock.check().await {
+            Err(error) if !error.is_transient() => return Err(error.into()),
+            Err(_) | Ok(()) => {}
+        }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = wake.notified() => {}

@@ -66,6 +66,7 @@ pub async fn upload(
     Params(params): Params<UploadParams>,
     request: Request,
 ) -> Result<impl IntoResponse, Problem> {
+    app.store.takes_writes()?;
     let bytes = body::bytes(request, &app).await?;
     // Unpacking takes up to a second of work: not on a thread that answers others.
     let read = tokio::task::spawn_blocking(move || Upload::read(params.name.as_deref(), &bytes));

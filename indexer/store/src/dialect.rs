@@ -8,7 +8,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres, SqlStr, Sqlite, SqlitePool, Transaction};
+use sqlx::{
+    AssertSqlSafe, Connection, Executor, PgPool, Postgres, SqlStr, Sqlite, SqlitePool, Transaction,
+};
 
 use crate::error::{Error, Result};
 use crate::values::{Cell, Row, Value};
@@ -108,24 +110,33 @@ macro_rules! fetch_made {
 
 impl Pool {
     pub async fn open(url: &str) -> Result<Self> {
+        Self::open_for(url, false).await
+    }
+
+    /// For reading alone: its writers are never used, and would be refused.
+    pub async fn open_reading(url: &str) -> Result<Self> {
+        Self::open_for(url, true).await
+    }
+
+    async fn open_for(url: &str, reading: bool) -> Result<Self> {
         if url.starts_with("sqlite:") {
             for _ in 1..OPEN_ATTEMPTS {
-                match Self::open_sqlite(url).await {
+                match Self::open_sqlite(url, reading).await {
                     Err(error) if error.is_transient() => tokio::time::sleep(OPEN_PAUSE).await,
                     done => return done,
                 }
             }
-            return Self::open_sqlite(url).await;
+            return Self::open_sqlite(url, reading).await;
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Self::open_postgres(url).await;
+            return Self::open_postgres(url, reading).await;
         }
         // A wrong scheme may still hold a password, so only the scheme is repeated.
         Err(Error::Url(url.split(':').next().unwrap_or_default().to_owned()))
     }
 
-    async fn open_sqlite(url: &str) -> Result<Self> {
-        let failed = |e| Error::Open { url: url.to_owned(), source: Box::new(e) };
+    async fn open_sqlite(url: &str, reading: bool) -> Result<Self> {
+        let failed = |e| Error::opening(url.to_owned(), e);
         let options = SqliteConnectOptions::from_str(url).map_err(failed)?;
         let file = options.get_filename().to_owned();
         // Readers and writer are separate connections: in memory each would see a database of
@@ -133,17 +144,30 @@ impl Pool {
         if url.contains(":memory:") || url.contains("mode=memory") || file.as_os_str().is_empty() {
             return Err(Error::Url(url.to_owned()));
         }
-        if let Some(folder) = file.parent().filter(|f| !f.as_os_str().is_empty()) {
-            make_folder(folder).await?;
-        }
         let options = options
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
             .statement_cache_capacity(SQLITE_STATEMENTS);
+        let options = if reading {
+            options.read_only(true)
+        } else {
+            if let Some(folder) = file.parent().filter(|f| !f.as_os_str().is_empty()) {
+                make_folder(folder).await?;
+            }
+            options
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+        };
         let one = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
+        // SQLite ends a transaction by itself when the disk is full or fails. sqlx does not learn
+        // of it and would refuse to begin another one: such a connection is not used again.
+        let one = one.after_release(|connection, _| {
+            Box::pin(async move {
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        });
         let writer = one.connect_with(options.clone()).await.map_err(failed)?;
         let many = SqlitePoolOptions::new().max_connections(READERS);
         let many = many.acquire_timeout(ACQUIRE_TIMEOUT);
@@ -151,11 +175,12 @@ impl Pool {
         Ok(Self::Sqlite { writer, readers })
     }
 
-    async fn open_postgres(url: &str) -> Result<Self> {
-        let failed = |e| Error::Open { url: shown(url), source: Box::new(e) };
+    async fn open_postgres(url: &str, reading: bool) -> Result<Self> {
+        let failed = |e| Error::opening(shown(url), e);
         let options = PgConnectOptions::from_str(url).map_err(failed)?.options([
             ("statement_timeout", PG_STATEMENT_MS),
             ("idle_in_transaction_session_timeout", PG_STATEMENT_MS),
+            ("default_transaction_read_only", if reading { "on" } else { "off" }),
         ]);
         let pool =
             |size| PgPoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT);

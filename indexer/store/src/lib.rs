@@ -43,6 +43,7 @@ mod terms;
 #[cfg(test)]
 mod testing;
 mod values;
+mod writing;
 
 pub use accounts::AccountState;
 pub use blocks::{Block, Escrow, Head, Marks, Reorg, Tag, Verified};
@@ -65,11 +66,13 @@ pub use registry::RegistryRow;
 pub use roles::{DelegateState, OfficeState};
 pub use scenes::Scene;
 pub use specs::{Quote, Spec};
+use writing::Writing;
 
 /// One database and one folder of objects. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pool: dialect::Pool,
+    writing: Writing,
     objects: Objects,
 }
 
@@ -84,19 +87,19 @@ pub struct Reader {
 /// Writes what the chain said; for the indexer alone.
 #[derive(Clone)]
 pub struct ChainWriter {
-    pool: dialect::Pool,
+    pool: Writing,
 }
 
 /// Writes what payers and callers handed in; for the API alone.
 #[derive(Clone)]
 pub struct IntakeWriter {
-    pool: dialect::Pool,
+    pool: Writing,
 }
 
 /// Writes work done off chain and the outbox; for the settler alone.
 #[derive(Clone)]
 pub struct WorkWriter {
-    pool: dialect::Pool,
+    pool: Writing,
 }
 
 impl Store {
@@ -106,7 +109,35 @@ impl Store {
     pub async fn open(url: &str, objects: &Path) -> Result<Self> {
         let pool = dialect::Pool::open(url).await?;
         migrate::migrate(&pool).await?;
-        Ok(Self { pool, objects: Objects::open(objects).await? })
+        let (writing, objects) = (Writing::to(pool.clone()), Objects::open(objects).await?);
+        Ok(Self { pool, writing, objects })
+    }
+
+    /// Opens for reading: a replica, say, or by a user that may only read. Nothing is written
+    /// there, not even a newer schema: a database of another release is refused. What payers hand
+    /// in goes to `writes`, when it is given, and is refused otherwise.
+    pub async fn open_reading(reads: &str, writes: Option<&str>, objects: &Path) -> Result<Self> {
+        let pool = dialect::Pool::open_reading(reads).await?;
+        let writing = match writes {
+            None => Writing::nowhere(),
+            Some(url) => {
+                let writing = dialect::Pool::open(url).await?;
+                migrate::migrate(&writing).await?;
+                Writing::to(writing)
+            }
+        };
+        // Only now: it may be the schema that was just brought up to date.
+        migrate::check(&pool).await?;
+        let objects = match writes {
+            None => Objects::open_existing(objects)?,
+            Some(_) => Objects::open(objects).await?,
+        };
+        Ok(Self { pool, writing, objects })
+    }
+
+    /// Says no before work is done that could not be stored.
+    pub fn takes_writes(&self) -> Result<()> {
+        self.writing.pool().map(|_| ())
     }
 
     pub fn reader(&self) -> Reader {
@@ -114,15 +145,15 @@ impl Store {
     }
 
     pub fn chain_writer(&self) -> ChainWriter {
-        ChainWriter { pool: self.pool.clone() }
+        ChainWriter { pool: self.writing.clone() }
     }
 
     pub fn intake(&self) -> IntakeWriter {
-        IntakeWriter { pool: self.pool.clone() }
+        IntakeWriter { pool: self.writing.clone() }
     }
 
     pub fn work(&self) -> WorkWriter {
-        WorkWriter { pool: self.pool.clone() }
+        WorkWriter { pool: self.writing.clone() }
     }
 
     pub fn objects(&self) -> Objects {
@@ -132,5 +163,8 @@ impl Store {
     /// Closes every connection of this store and its handles; later calls fail.
     pub async fn close(&self) {
         self.pool.close().await;
+        if let Ok(pool) = self.writing.pool() {
+            pool.close().await;
+        }
     }
 }

@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions, PgConnection};
 use crate::Store;
 use crate::dialect::{ACQUIRE_TIMEOUT, Pool};
 use crate::error::{Error, Result};
+use crate::writing::Writing;
 
 /// How long a process waits for the one before it to be gone: a killed one's connection to
 /// Postgres takes a moment to be noticed, and one told to stop finishes its round.
@@ -45,6 +46,7 @@ impl Role {
 pub struct Lock {
     role: Role,
     held: Held,
+    writing: Writing,
 }
 
 enum Held {
@@ -67,7 +69,7 @@ impl Store {
     }
 
     async fn try_lock(&self, role: Role) -> Result<Lock> {
-        let held = match &self.pool {
+        let held = match self.writing.pool()? {
             Pool::Sqlite { writer, .. } => {
                 let options = writer.connect_options();
                 let mut path = options.get_filename().as_os_str().to_owned();
@@ -80,19 +82,21 @@ impl Store {
                 Held::Session { options, connection }
             }
         };
-        Ok(Lock { role, held })
+        self.writing.take_over(role).await?;
+        Ok(Lock { role, held, writing: self.writing.clone() })
     }
 }
 
 impl Lock {
     /// Call it before what only one may do: a lost connection has lost the lock too, and it is
-    /// taken again, unless another process was faster.
+    /// taken again, unless another process was faster. Writes are safe without it.
     pub async fn check(&mut self) -> Result<()> {
         let Held::Session { options, connection } = &mut self.held else { return Ok(()) };
         let alive = sqlx::query("SELECT 1").execute(&mut *connection);
         let alive = tokio::time::timeout(ACQUIRE_TIMEOUT, alive).await;
         if !matches!(alive, Ok(Ok(_))) {
             *connection = lock_session(options, self.role).await?;
+            self.writing.still_holds(self.role).await?;
         }
         Ok(())
     }
@@ -122,7 +126,8 @@ async fn lock_session(options: &PgConnectOptions, role: Role) -> Result<PgConnec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::on_both;
+    use crate::testing::{child, on_both, step};
+    use crate::{Head, Tag};
 
     #[tokio::test]
     async fn a_second_process_of_a_role_is_refused_until_the_first_is_gone() {
@@ -154,6 +159,47 @@ mod tests {
             cut(&mut first).await;
             let second = world.store.lock(Role::Settler).await.unwrap();
             assert!(matches!(first.check().await, Err(Error::Taken { .. })));
+            drop(second);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn whose_lock_was_lost_unnoticed_writes_nothing_once_another_took_over() {
+        on_both(|world| async move {
+            let zero = child(None, 0);
+            let one = child(Some(&zero), 0);
+            let two = child(Some(&one), 0);
+            let mut first = world.store.lock(Role::Indexer).await.unwrap();
+            let slow = world.store.chain_writer();
+            slow.extend(&step(&zero, vec![])).await.unwrap();
+            match world.url.strip_prefix("sqlite:") {
+                // Somebody thought it stale.
+                Some(path) => std::fs::remove_file(format!("{path}.indexer.lock")).unwrap(),
+                None => cut(&mut first).await,
+            }
+            // Nobody took over yet, so it may go on.
+            slow.extend(&step(&one, vec![])).await.unwrap();
+            let again = world.again().await.unwrap();
+            let second = again.lock(Role::Indexer).await.unwrap();
+            let head = [Head { tag: Tag::Latest, block: 2, hash: two.hash, seen_at: 1 }];
+            for refused in [
+                slow.extend(&step(&two, vec![])).await,
+                slow.set_heads(&head).await,
+                slow.rewind(&zero, &one, 1).await,
+            ] {
+                let refused = refused.unwrap_err();
+                assert!(matches!(refused, Error::Superseded { role: "indexer" }), "{refused}");
+                assert!(!refused.is_transient());
+            }
+            let reader = again.reader();
+            assert_eq!(reader.tip().await.unwrap().unwrap().hash, one.hash);
+            assert!(reader.heads().await.unwrap().is_empty());
+            again.chain_writer().extend(&step(&two, vec![])).await.unwrap();
+            // A handle that never took the database over is no way around it.
+            let third = world.again().await.unwrap();
+            let refused = third.chain_writer().set_heads(&head).await.unwrap_err();
+            assert!(matches!(refused, Error::Superseded { .. }), "{refused}");
             drop(second);
         })
         .await;

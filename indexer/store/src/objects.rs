@@ -21,6 +21,10 @@ pub struct Objects {
 impl Objects {
     pub(crate) async fn open(folder: &Path) -> Result<Self> {
         make_folder(folder).await?;
+        Self::open_existing(folder)
+    }
+
+    pub(crate) fn open_existing(folder: &Path) -> Result<Self> {
         // A put writes beside its place, syncs, renames and syncs the folder, so a crash leaves
         // no half file under a hash and no hash without its file.
         let files = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);

@@ -1,8 +1,10 @@
 //! Tests of migrate.rs and of how databases are opened.
 
 use super::*;
+use crate::Scene;
 use crate::Store;
-use crate::testing::{Draw, KINDS, add_registry, child, on_both, step};
+use crate::testing::{Draw, KINDS, add_registry, child, hash, on_both, step};
+use crate::writing::Writing;
 
 #[tokio::test]
 async fn many_may_open_a_fresh_database_at_once() {
@@ -41,7 +43,7 @@ async fn a_database_of_another_release_is_refused() {
         };
         world.tamper(newer).await;
         let error = world.again().await.err().unwrap();
-        assert!(matches!(error, Error::Migration { version: 99 }), "{error}");
+        assert!(matches!(error, Error::NewerSchema { version: 99, .. }), "{error}");
         world.tamper("DELETE FROM migrations WHERE version <> 2").await;
         let error = world.again().await.err().unwrap();
         assert!(matches!(error, Error::Migration { version: 2 }), "{error}");
@@ -62,7 +64,15 @@ async fn rows_of_an_older_database_are_all_there_after_the_migration() {
             world.store.pool.clone()
         };
         migrate_by(&empty, &MIGRATIONS[..6]).await.unwrap();
-        let store = Store { pool: empty, objects: world.store.objects() };
+        let schema = async |sql| {
+            let mut tx = empty.write(Writer::Schema).await.unwrap();
+            tx.execute(sql, vec![]).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        // What today's writers look at before they write; older ones had no such table.
+        schema("CREATE TABLE writers (role TEXT, holder TEXT)").await;
+        let writing = Writing::to(empty.clone());
+        let store = Store { pool: empty.clone(), writing, objects: world.store.objects() };
         let mut parent = None;
         for number in 0..3 {
             let block = child(parent.as_ref(), 0);
@@ -73,11 +83,61 @@ async fn rows_of_an_older_database_are_all_there_after_the_migration() {
             parent = Some(block);
         }
         let before = format!("{:?}", store.reader().rows_between(0, 9).await.unwrap());
+        schema("DROP TABLE writers").await;
         migrate(&store.pool).await.unwrap();
         let after = format!("{:?}", store.reader().rows_between(0, 9).await.unwrap());
         assert_eq!(after, before);
         assert!(before.len() > 10_000 && before.matches("BondState").count() > 2);
         store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn opened_for_reading_it_reads_what_is_written_and_writes_nothing() {
+    on_both(|world| async move {
+        let block = child(None, 0);
+        world.store.chain_writer().extend(&step(&block, vec![])).await.unwrap();
+        let open = |writes| Store::open_reading(&world.url, writes, &world.objects);
+        let reading = open(None).await.unwrap();
+        assert_eq!(reading.reader().tip().await.unwrap(), Some(block));
+        let refused = reading.intake().put_scene(&scene(1)).await.unwrap_err();
+        assert!(matches!(refused, Error::ReadOnly), "{refused}");
+        assert!(matches!(reading.takes_writes(), Err(Error::ReadOnly)));
+        // The database itself would refuse it too.
+        let refused = reading.pool.write(Writer::Schema).await;
+        let refused = match refused {
+            Ok(mut tx) => tx.execute("DELETE FROM blocks", vec![]).await.unwrap_err(),
+            Err(refused) => refused,
+        };
+        assert!(matches!(refused, Error::NotAllowed { .. }), "{refused}");
+        reading.close().await;
+        let both = open(Some(&world.url)).await.unwrap();
+        both.takes_writes().unwrap();
+        both.intake().put_scene(&scene(1)).await.unwrap();
+        assert!(both.reader().scene(hash(1)).await.unwrap().is_some());
+        both.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_schema_of_another_release_is_not_read_and_stays_as_it_is() {
+    on_both(|world| async move {
+        let open = || Store::open_reading(&world.url, None, &world.objects);
+        let last = MIGRATIONS.len() as i64;
+        world.tamper("DELETE FROM migrations WHERE version > 3").await;
+        let error = open().await.err().unwrap();
+        let expected =
+            |e: &Error| matches!(e, Error::OlderSchema { version: 3, known } if *known == last);
+        assert!(expected(&error), "{error}");
+        world.tamper("DELETE FROM migrations").await;
+        let error = open().await.err().unwrap();
+        assert!(matches!(error, Error::NoSchema), "{error}");
+        world.tamper("DROP TABLE migrations").await;
+        let error = open().await.err().unwrap();
+        assert!(matches!(error, Error::NoSchema), "{error}");
+        assert!(world.store.pool.all(SELECT_JOURNAL, vec![]).await.is_err(), "it made no journal");
     })
     .await;
 }
@@ -93,6 +153,10 @@ async fn what_was_written_is_there_after_opening_again() {
         again.close().await;
     })
     .await;
+}
+
+fn scene(number: u64) -> Scene {
+    Scene { scene_id: hash(number), manifest: "{}".into(), size: 1, created_at: 1 }
 }
 
 #[tokio::test]
