@@ -6,19 +6,23 @@ mod world;
 
 mod stories {
     mod audit;
+    mod backups;
     mod bench;
     mod bonds;
     mod cli;
+    mod clocks;
     mod closing;
     mod credit;
     mod delegates;
     mod demo;
     mod deploy;
+    mod disks;
     mod doors;
     mod edge;
     mod faults;
     mod funding;
     mod hostile;
+    mod kills;
     mod lifecycle;
     mod model;
     mod multicalls;
@@ -29,11 +33,14 @@ mod stories {
     mod proofs;
     mod reads;
     mod reorg;
+    mod replicas;
     mod restart;
     mod schedules;
     mod sender;
     mod silence;
     mod tampered;
+    mod upgrades;
     mod verified;
     mod vouchers;
+    mod writers;
 }

@@ -62,6 +62,18 @@ const NEEDS: &[Need] = &[
         purposes: &[Purpose::Tests, Purpose::Bench],
     },
     Need {
+        what: "strace, which kills the indexer at a sync and refuses it the disk",
+        is_there: || on_path("strace"),
+        packages: &["strace"],
+        only_for_tests: true,
+    },
+    Need {
+        what: "faketime, which moves the clock of a running service",
+        is_there: || on_path("faketime"),
+        packages: &["faketime"],
+        only_for_tests: true,
+    },
+    Need {
         what: "Python with venv, for the contracts' checkers",
         is_there: python::makes_environments,
         packages: &["python3", "python3-venv"],

@@ -15,7 +15,7 @@ use super::{Running, World, eventually, wallet};
 pub struct Counter {
     url: String,
     http: reqwest::Client,
-    _api: Running<api::Error>,
+    _api: Option<Running<api::Error>>,
 }
 
 impl Counter {
@@ -29,9 +29,14 @@ impl Counter {
         config.rpc_url = Some(world.anvil.rpc_url());
         config.bound = Some(bound);
         let store = store.clone();
-        let _api = Running::start(|stop| api::run(config, store, stop));
+        let api = Running::start(|stop| api::run(config, store, stop));
         let url = format!("http://{}", address.await.expect("the api listens"));
-        Counter { url, http: reqwest::Client::new(), _api }
+        Counter { _api: Some(api), ..Counter::at(url) }
+    }
+
+    /// Of an API that runs elsewhere.
+    pub fn at(url: String) -> Counter {
+        Counter { url, http: reqwest::Client::new(), _api: None }
     }
 
     pub fn ask(&self, method: Method, path: &str) -> RequestBuilder {

@@ -3,10 +3,21 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use alloy::primitives::keccak256;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
 
 /// Names a PostgreSQL server as its superuser: postgres://postgres@127.0.0.1:5432/postgres
-const POSTGRES: &str = "RNDR_TEST_POSTGRES";
+pub const POSTGRES: &str = "RNDR_TEST_POSTGRES";
+
+/// What a release made of an empty database, before blocks had their order as key.
+const OLD_RELEASE: [&str; 6] = [
+    include_str!("../../indexer/store/migrations/0001_chain.sql"),
+    include_str!("../../indexer/store/migrations/0002_intake.sql"),
+    include_str!("../../indexer/store/migrations/0003_work.sql"),
+    include_str!("../../indexer/store/migrations/0004_credit.sql"),
+    include_str!("../../indexer/store/migrations/0005_registry.sql"),
+    include_str!("../../indexer/store/migrations/0006_delegates.sql"),
+];
 
 /// Dropped with everything in it when the test ends.
 pub struct Database {
@@ -28,6 +39,59 @@ impl Database {
             }
             Err(_) => Self::file(&folder.join(format!("store-{count}.db"))),
         }
+    }
+
+    /// As the release of six migrations left it, with one block and one account in it.
+    pub async fn old(folder: &Path) -> Self {
+        let database = Self::fresh(folder).await;
+        let sqlite = database.on_server.is_none();
+        if sqlite {
+            let path = database.url.strip_prefix("sqlite:").unwrap();
+            std::fs::File::create(path).unwrap();
+        }
+        let bytes = |hex: &str| if sqlite { format!("x'{hex}'") } else { format!("'\\x{hex}'") };
+        let journal =
+            "CREATE TABLE migrations (version BIGINT NOT NULL PRIMARY KEY, hash BYTEA NOT NULL\n);";
+        let mut texts = vec![journal.to_owned()];
+        for (text, version) in OLD_RELEASE.iter().zip(1..) {
+            let hash = bytes(&alloy::hex::encode(keccak256(text)));
+            texts.push((*text).to_owned());
+            texts.push(format!("INSERT INTO migrations VALUES ({version}, {hash})"));
+        }
+        let (hash, account) = (bytes(&"11".repeat(32)), bytes(&"22".repeat(20)));
+        texts.push(format!("INSERT INTO blocks VALUES (7, {hash}, {hash}, 9, 'bloom', {hash})"));
+        let money = format!("'{:029}'", 5);
+        texts.push(format!(
+            "INSERT INTO account_states (account, block, log_index, free, seq, credit) \
+             VALUES ({account}, 7, 0, {money}, 1, {money})"
+        ));
+        for text in texts {
+            let words = text.replace("BIGINT", "INTEGER").replace("BYTEA", "BLOB");
+            let strict = words.replace("\n);", "\n) STRICT, WITHOUT ROWID;");
+            database.tamper(if sqlite { strict } else { text }).await;
+        }
+        if sqlite {
+            database.texts("PRAGMA journal_mode = WAL".into()).await;
+        }
+        database
+    }
+
+    /// Every table and index as it was made, the journal of migrations, and the rows of `old`.
+    pub async fn described(&self) -> String {
+        let schema = match self.on_server {
+            None => "SELECT name || COALESCE(sql, '') FROM sqlite_schema ORDER BY name",
+            Some(_) => {
+                "SELECT table_name || '.' || column_name || data_type FROM \
+                 information_schema.columns WHERE table_schema = 'public' ORDER BY 1"
+            }
+        };
+        let journal = "SELECT CAST(version AS TEXT) FROM migrations ORDER BY version";
+        let rows = "SELECT CAST(block AS TEXT) || free || credit FROM account_states";
+        let mut all = Vec::new();
+        for sql in [schema, journal, rows] {
+            all.extend(self.texts(sql.to_owned()).await);
+        }
+        all.join("\n")
     }
 
     /// Always a SQLite file.

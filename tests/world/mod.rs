@@ -20,14 +20,18 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub mod anvil;
+pub mod beside;
 pub mod blocks;
 pub mod bonds;
+pub mod cluster;
 pub mod counter;
 pub mod database;
 pub mod deals;
 pub mod desk;
+pub mod disk;
 pub mod lies;
 pub mod pool;
+pub mod process;
 pub mod proxy;
 pub mod seeds;
 pub mod studio;
@@ -92,8 +96,12 @@ impl World {
 
     /// Another handle of the world's store.
     pub async fn store(&self) -> Store {
-        let objects = self.folder.path().join("objects");
-        Store::open(&self.database.url, &objects).await.unwrap()
+        self.store_at(&self.database.url).await
+    }
+
+    /// A store elsewhere, with the same objects.
+    pub async fn store_at(&self, url: &str) -> Store {
+        Store::open(url, &self.folder.path().join("objects")).await.unwrap()
     }
 
     /// A wallet by its name, always the same, with gas money and RNDR.
