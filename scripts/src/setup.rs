@@ -65,13 +65,13 @@ const NEEDS: &[Need] = &[
         what: "strace, which kills the indexer at a sync and refuses it the disk",
         is_there: || on_path("strace"),
         packages: &["strace"],
-        only_for_tests: true,
+        purposes: &[Purpose::Tests],
     },
     Need {
         what: "faketime, which moves the clock of a running service",
         is_there: || on_path("faketime"),
         packages: &["faketime"],
-        only_for_tests: true,
+        purposes: &[Purpose::Tests],
     },
     Need {
         what: "Python with venv, for the contracts' checkers",

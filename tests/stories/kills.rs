@@ -10,7 +10,7 @@ use rand::Rng;
 use crate::world::anvil::Options;
 use crate::world::beside::Beside;
 use crate::world::cluster::Cluster;
-use crate::world::process::{Launch, Service, reading, starved};
+use crate::world::process::{Launch, Started, reading, starved};
 use crate::world::seeds::{counted, drawn};
 use crate::world::{RNDR, World, eventually};
 
@@ -46,7 +46,7 @@ async fn living(world: &World, payer: &PrivateKeySigner) {
 /// how long the way to the head is after that depends on the chain. What service, chain
 /// node and database server spent waiting for a processor that others had is not theirs: on a
 /// calm machine that is nothing.
-async fn recovered(world: &World, service: &Service, when: Instant, after: &str) {
+async fn recovered(world: &World, service: &Started, when: Instant, after: &str) {
     let whole = when - service.started;
     let mut waited = service.starved();
     if !world.database.url.starts_with("sqlite:") {

@@ -7,13 +7,13 @@ use store::Store;
 
 use crate::world::cluster::Cluster;
 use crate::world::counter::{Counter, spec};
-use crate::world::process::{Launch, Service};
+use crate::world::process::{Launch, Started};
 use crate::world::studio::{SCENE, Studio};
 use crate::world::{RNDR, World, eventually, free_port};
 
 /// An API in a process of its own, and how it is asked.
 struct Desk {
-    service: Service,
+    service: Started,
     counter: Counter,
 }
 

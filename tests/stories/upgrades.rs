@@ -6,7 +6,7 @@ use sqlx::{Connection, Executor, PgConnection};
 
 use crate::world::database::Database;
 use crate::world::disk::SmallDisk;
-use crate::world::process::{Launch, Service};
+use crate::world::process::{Launch, Started};
 use crate::world::seeds::counted;
 use crate::world::{World, eventually};
 
@@ -17,7 +17,7 @@ fn api(world: &World, url: &str) -> Launch {
     Launch::on(world, url).with("API__LISTEN", "127.0.0.1:0")
 }
 
-async fn up(launch: &Launch) -> Service {
+async fn up(launch: &Launch) -> Started {
     let mut service = launch.start("api");
     service.says("api listens").await;
     service
@@ -112,11 +112,11 @@ async fn of_several_processes_on_an_old_schema_one_upgrades_and_all_serve() {
     let world = World::new().await;
     let old = Database::old(world.folder.path()).await;
     let launch = api(&world, &old.url);
-    let mut services: Vec<Service> = (0..4).map(|_| launch.start("api")).collect();
+    let mut services: Vec<Started> = (0..4).map(|_| launch.start("api")).collect();
     for service in &mut services {
         service.says("api listens").await;
     }
-    let migrated = |service: &Service| service.said().contains("migrated the database");
+    let migrated = |service: &Started| service.said().contains("migrated the database");
     assert_eq!(services.iter().filter(|service| migrated(service)).count(), 1);
     assert!(old.described().await.contains(&format!("7{:029}{:029}", 5, 5)));
 }

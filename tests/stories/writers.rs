@@ -6,8 +6,8 @@ use crate::world::{RNDR, World, eventually};
 
 /// The advisory lock by which a running indexer holds its database on PostgreSQL.
 const LOCK: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted \
-                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-                    AND (classid::BIGINT << 32) + objid::BIGINT = x'726e64720011'::BIGINT";
+     AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+     AND (classid::BIGINT << 32) + objid::BIGINT = x'726e64720011'::BIGINT";
 
 /// What an operator does who takes a silent indexer for dead, or a network that cuts a connection.
 async fn lose_lock(world: &World) {

@@ -61,7 +61,7 @@ impl Launch {
     /// Under strace, which does to these system calls what `injection` says; what it sees of them
     /// goes to the file `trace`.
     pub fn traced(mut self, calls: &str, injection: Option<&str>, trace: &Path) -> Self {
-        // Not with `--seccomp-bpf`, which is faster: strace 6.1 then injects at the first call alone.
+        // Not with `--seccomp-bpf`, which is faster: strace 6.1 then injects at a first call alone.
         let words = ["strace", "-f", "-qq", "-o"].map(String::from);
         self.wrapper = words.into();
         self.wrapper.push(trace.display().to_string());
@@ -87,7 +87,7 @@ impl Launch {
         command
     }
 
-    pub fn start(&self, role: &str) -> Service {
+    pub fn start(&self, role: &str) -> Started {
         let mut command = self.command(role);
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -95,7 +95,7 @@ impl Launch {
         command.stderr(File::create(&log).unwrap());
         let child = command.spawn().expect("rndr, or strace or what it is started by, is there");
         let anvil = (self.anvil, starved(self.anvil));
-        Service { child, log, started: Instant::now(), anvil }
+        Started { child, log, started: Instant::now(), anvil }
     }
 
     /// Starts one that must end by itself; what it said and how it ended.
@@ -106,7 +106,7 @@ impl Launch {
     }
 }
 
-pub struct Service {
+pub struct Started {
     child: Child,
     log: PathBuf,
     pub started: Instant,
@@ -114,7 +114,7 @@ pub struct Service {
     anvil: (u32, Duration),
 }
 
-impl Service {
+impl Started {
     /// SIGSTOP, SIGCONT, SIGKILL: to it and to what traces it.
     pub fn signal(&self, signal: &str) {
         let group = format!("-{}", self.child.id());
@@ -167,7 +167,7 @@ impl Service {
     }
 }
 
-impl Drop for Service {
+impl Drop for Started {
     fn drop(&mut self) {
         if self.running() {
             self.signal("-KILL");

@@ -216,7 +216,8 @@ fn trouble(code: &str) -> Option<Trouble> {
         _ if code.len() == 5 => return None,
         _ => {}
     }
-    match code.parse::<u32>().ok()? & 0xff {
+    let Ok(code) = code.parse::<u32>() else { return None };
+    match code & 0xff {
         26 => Some(Trouble::NoDatabase),
         11 => Some(Trouble::Damaged),
         13 => Some(Trouble::DiskFull),

@@ -30,6 +30,7 @@ pub mod lock;
 mod migrate;
 pub mod nodes;
 pub mod objects;
+mod open;
 pub mod orders;
 pub mod outbox;
 mod reads;

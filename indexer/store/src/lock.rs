@@ -9,8 +9,9 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
 
 use crate::Store;
-use crate::dialect::{ACQUIRE_TIMEOUT, Pool};
+use crate::dialect::Pool;
 use crate::error::{Error, Result};
+use crate::open::ACQUIRE_TIMEOUT;
 use crate::writing::Writing;
 
 /// How long a process waits for the one before it to be gone: a killed one's connection to

@@ -9,8 +9,8 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use crate::dialect::make_folder;
 use crate::error::{Error, Result};
+use crate::open::make_folder;
 
 /// Files named by the keccak256 of their bytes: a second write of the same is a no-op.
 #[derive(Clone)]

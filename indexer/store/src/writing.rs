@@ -7,7 +7,7 @@ use alloy::primitives::B256;
 use crate::dialect::{Pool, Tx, Writer};
 use crate::error::{Error, Result};
 use crate::lock::Role;
-use crate::values::values;
+use crate::values::{Row, Value, values};
 
 /// Where a store writes, and as whom. Cheap to clone; clones share the lease.
 #[derive(Clone)]
@@ -32,6 +32,11 @@ impl Writing {
 
     pub fn pool(&self) -> Result<&Pool> {
         self.pool.as_ref().ok_or(Error::ReadOnly)
+    }
+
+    /// A row as the writer sees it; nothing is written.
+    pub async fn one(&self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>> {
+        self.pool()?.one(sql, values).await
     }
 
     /// Waits its turn, then begins. A lock can be lost without a word, with its connection or
