@@ -11,8 +11,7 @@ use crate::world::anvil::Options;
 use crate::world::beside::Beside;
 use crate::world::cluster::Cluster;
 use crate::world::process::{Launch, Started, reading, starved};
-use crate::world::seeds::{counted, drawn};
-use crate::world::{RNDR, World, eventually};
+use crate::world::{RNDR, World, counted, drawn, eventually};
 
 const SYNCS: &str = "fsync,fdatasync";
 /// A process that was killed is back and writing in this time.

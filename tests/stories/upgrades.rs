@@ -7,8 +7,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use crate::world::database::Database;
 use crate::world::disk::SmallDisk;
 use crate::world::process::{Launch, Started};
-use crate::world::seeds::counted;
-use crate::world::{World, eventually};
+use crate::world::{World, counted, eventually};
 
 const CALLS: &str = "pwrite64,fsync,fdatasync";
 

@@ -13,6 +13,8 @@ use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{Eip712Domain, SolCall, SolError, SolStruct};
 use contracts::revert::explain_revert;
 use contracts::{Amount, LegacyRndr, RenderEscrow, deploy, signing};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use serde_json::json;
 use store::Store;
 use tempfile::TempDir;
@@ -346,6 +348,16 @@ where
     };
     let waited = tokio::time::timeout(DEADLINE, looking).await;
     waited.unwrap_or_else(|_| panic!("waited {DEADLINE:?} in vain for {what}"))
+}
+
+/// How often something is tried: in the checks, and in full.
+pub fn counted(in_checks: usize, in_full: usize) -> usize {
+    if seeds::is_full() { in_full } else { in_checks }
+}
+
+/// Random moments of a story that is played once.
+pub fn drawn() -> StdRng {
+    StdRng::seed_from_u64(seeds::seeds(1, 1).next().unwrap_or_default())
 }
 
 /// A hash from a number, for salts and the like.

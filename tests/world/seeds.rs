@@ -1,8 +1,5 @@
 //! How often a random story is played, and from which seeds: few in the checks, many in full.
 
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-
 /// Names one seed, to play a failed run again.
 const SEED: &str = "RNDR_SEED";
 /// Set for the whole counts: `scripts/test --full`.
@@ -21,18 +18,7 @@ pub fn seeds(in_checks: u64, in_full: u64) -> impl Iterator<Item = u64> {
     (first..first + count).inspect(|seed| println!("{SEED}={seed}"))
 }
 
-/// How often something is tried.
-pub fn counted(in_checks: usize, in_full: usize) -> usize {
-    if is_full() { in_full } else { in_checks }
-}
-
-/// Random moments of a story that is played once.
-pub fn drawn() -> StdRng {
-    let seed = seeds(1, 1).next().unwrap_or_default();
-    StdRng::seed_from_u64(seed)
-}
-
-fn is_full() -> bool {
+pub fn is_full() -> bool {
     std::env::var(FULL).is_ok_and(|value| value == "1")
 }
 
