@@ -183,6 +183,10 @@ pub(crate) async fn replay_on<C: Chain>(
         }
         None => None,
     };
+    let stood = match &audited {
+        Some((_, _, tip)) => stands(chain, tip).await?,
+        None => false,
+    };
     let last = last_block(chain, until, audited.as_ref().map(|(_, _, tip)| tip.number)).await?;
     let (escrow, tip) = fill(chain, &config, fresh, last).await?;
     let replayed = fresh.reader();
@@ -201,7 +205,7 @@ pub(crate) async fn replay_on<C: Chain>(
     let held = storage::compare(chain, &replayed, at, &mut found).await?;
     let (events, books) = books::sheet(&replayed, escrow.deploy_block, last).await?;
     books::check(&books, &held, &mut found)?;
-    if !found.0.is_empty() && moved(chain, &tip, audited.as_ref()).await? {
+    if !found.0.is_empty() && moved(chain, &tip, audited.as_ref(), stood).await? {
         return Err(AuditError::Moved { block: last });
     }
     Ok(Report {
@@ -229,20 +233,28 @@ pub(crate) async fn replay_on<C: Chain>(
 }
 
 /// Whether chain or index left the audited branch meanwhile: what differs then says nothing.
+/// `stood`: the index was on the chain when the audit began.
 async fn moved<C: Chain>(
     chain: &C,
     tip: &Block,
     audited: Option<&(Reader, Escrow, Block)>,
+    stood: bool,
 ) -> Result<bool, AuditError> {
-    if chain.header(tip.number).await?.is_none_or(|header| header.hash != tip.hash) {
+    if !stands(chain, tip).await? {
         return Ok(true);
     }
     match audited {
-        Some((reader, _, stored)) => {
-            Ok(reader.block(stored.number).await?.as_ref() != Some(stored))
-        }
+        Some((reader, _, stored)) => Ok(reader.block(stored.number).await?.as_ref()
+            != Some(stored)
+            || (stood && !stands(chain, stored).await?)),
         None => Ok(false),
     }
+}
+
+/// Whether the chain has this very block.
+async fn stands<C: Chain>(chain: &C, block: &Block) -> Result<bool, AuditError> {
+    let there = chain.header(block.number).await?;
+    Ok(there.is_some_and(|there| there.hash == block.hash))
 }
 
 /// Follows the chain into the fresh store, up to block `last` and not further.

@@ -12,6 +12,7 @@ use super::escrow::Call;
 use super::memory::Memory;
 use super::seeds::seeds;
 use super::{config, replay, settle, store};
+use crate::audit::{self, AuditError};
 use crate::chain::Chain;
 use crate::{Follower, known};
 
@@ -175,4 +176,28 @@ async fn an_index_after_any_reorgs_equals_a_fresh_replay() {
         assert!(met.deepest > 128 && met.rewinds > 30 && met.struck > 20, "{met:?}");
         assert!(met.restarts > 10 && met.backfills > 10 && met.events > 1_000, "{met:?}");
     }
+}
+
+/// The index did nothing wrong: the chain left it while it was compared.
+#[tokio::test]
+async fn a_reorg_in_the_middle_of_an_audit_is_no_finding() {
+    let folder = TempDir::new().unwrap();
+    let rng = &mut StdRng::seed_from_u64(1);
+    let chain = Memory::new();
+    mine(&chain, rng, 40);
+    // Every branch will be long enough to reach the audited block.
+    chain.hide(4);
+    let live = store(&folder, "live.db").await;
+    let mut follower = Follower::start(&chain, &config(), &live).await.unwrap();
+    settle(&mut follower).await.unwrap();
+    chain.hide(0);
+    chain.remine_after(8, 20, StdRng::seed_from_u64(2));
+    let (fresh, tip) = (store(&folder, "during.db").await, audit::Until::Tip);
+    let compared = audit::replay_on(&chain, &config(), &fresh, Some(&live), tip).await;
+    let error = compared.unwrap_err();
+    assert!(matches!(error, AuditError::Moved { .. }), "{error}");
+    assert_eq!(chain.struck(), 1);
+    // An index that was left behind before the audit is a finding.
+    let report = replay(&chain, &folder, &live).await;
+    assert!(!report.is_clean());
 }
