@@ -134,8 +134,13 @@ impl Amount {
 
     /// Plain decimal text without trailing zeros: "1.5", "0.000001", "12".
     pub fn to_decimal(self, decimals: u8) -> String {
-        let value = BigDecimal::new(BigInt::from(self.0), i64::from(decimals));
-        value.normalized().to_plain_string()
+        let decimals = usize::from(decimals);
+        let mut text = format!("{:0>width$}", self.0, width = decimals + 1);
+        if decimals > 0 {
+            text.insert(text.len() - decimals, '.');
+            text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
+        }
+        text
     }
 }
 

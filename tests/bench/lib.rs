@@ -50,7 +50,7 @@ pub struct Order {
 }
 
 /// Makes the chain, then measures one after the other; what it found is printed at once.
-pub async fn index(program: &Path, order: &Order) -> Result<Vec<(Kind, Backfill)>> {
+pub async fn index(program: &Path, order: &Order) -> Result<Vec<(Mode, Backfill)>> {
     let report = Report::start(order);
     let plan = Plan::of(order.events);
     let totals = Totals::of(&plan);
@@ -63,19 +63,28 @@ pub async fn index(program: &Path, order: &Order) -> Result<Vec<(Kind, Backfill)
     let mut found = Vec::new();
     for run in 1..=order.runs {
         for kind in &order.kinds {
-            let mode = Mode { kind: *kind, socket: true };
-            let (mut site, figures) = backfill(&chain, program, mode, &totals).await?;
-            report.backfill(*kind, run, &figures);
-            found.push((*kind, figures));
-            if run == order.runs {
-                site.indexer = None;
-                reads(&chain, &site, order, &report).await?;
+            for verify in [true, false] {
+                let mode = Mode { kind: *kind, socket: true, verify };
+                let (mut site, figures) = backfill(&chain, program, mode, &totals).await?;
+                report.backfill(mode, run, &figures);
+                found.push((mode, figures));
+                if verify && run == order.runs {
+                    site.indexer = None;
+                    reads(&chain, &site, order, &report).await?;
+                }
             }
         }
     }
     for kind in &order.kinds {
         for socket in [true, false] {
-            latency(&mut chain, program, Mode { kind: *kind, socket }, order, &report).await?;
+            latency(
+                &mut chain,
+                program,
+                Mode { kind: *kind, socket, verify: true },
+                order,
+                &report,
+            )
+            .await?;
         }
     }
     Ok(found)

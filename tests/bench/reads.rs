@@ -29,7 +29,7 @@ end
 /// What is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// The last 20 events of a random account, with what it has afterwards.
+    /// The newest 20 events of a random account; each tells what the account has afterwards.
     Ledger,
     /// A random account's balances.
     Account,
@@ -57,7 +57,7 @@ impl What {
         match self {
             Self::Ledger => payers
                 .chain(nodes)
-                .map(|account| format!("{}/ledger?limit=20", account_path(account)))
+                .map(|account| format!("{}/ledger?sort=newest&limit=20", account_path(account)))
                 .collect(),
             Self::Account => payers.chain(nodes).map(account_path).collect(),
             Self::Job => jobs.map(|number| format!("/v1/jobs/{}", job_id(number))).collect(),

@@ -52,13 +52,14 @@ impl Report {
         );
     }
 
-    pub fn backfill(&self, kind: Kind, run: u32, found: &Backfill) {
+    pub fn backfill(&self, mode: Mode, run: u32, found: &Backfill) {
+        let way = if mode.verify { "verified" } else { "not verified" };
         let Backfill { indexer, server, node, wall, indexer_peak, server_peak, size, .. } = found;
         let bytes = |bytes: &u64| count(usize::try_from(*bytes).unwrap_or(usize::MAX)) / MEGABYTE;
         println!(
-            "backfill  {:<20} run {run}: {:.0} events / cpu s; cpu s {:.2} + {:.2} database, \
-             {:.2} node; wall {:.1} s; peak MB {:.0} + {:.0}; {:.0} MB stored; load {}",
-            kind.name(),
+            "backfill  {:<20} {way}, run {run}: {:.0} events / cpu s; cpu s {:.2} + {:.2} \
+             database, {:.2} node; wall {:.1} s; peak MB {:.0} + {:.0}; {:.0} MB stored; load {}",
+            mode.kind.name(),
             found.rate(),
             indexer.as_secs_f64(),
             server.as_secs_f64(),

@@ -44,6 +44,8 @@ pub struct Mode {
     pub kind: Kind,
     /// Whether a socket wakes it; else it polls.
     pub socket: bool,
+    /// Whether it proves each block, as it does unless it is told not to.
+    pub verify: bool,
 }
 
 /// A fresh database, and what runs on it.
@@ -112,6 +114,7 @@ impl Site {
             ("CHAIN__RPC_URL", chain.anvil.rpc_url()),
             ("CHAIN__ESCROW", chain.escrow.to_string()),
             ("CHAIN__DEPLOY_BLOCK", chain.deploy_block.to_string()),
+            ("CHAIN__VERIFY", mode.verify.to_string()),
             ("STORE__URL", database.url.clone()),
             ("STORE__OBJECTS", folder.path().join("objects").display().to_string()),
             ("API__LISTEN", "127.0.0.1:0".into()),

@@ -45,6 +45,7 @@ pub struct View {
     /// The block that the answer is read from.
     pub tip: Block,
     pub marks: Marks,
+    pub asset: Asset,
     /// Sees the chain up to that block. For GET it sees one moment of the database: `as_of` and
     /// all that is read with it agree, whatever the indexer writes meanwhile.
     pub reader: Reader,
@@ -116,7 +117,8 @@ impl View {
             verified: verified.as_str().into(),
             lag_seconds,
         };
-        Self { as_of, reader: reader.at(tip.number), escrow, tip, marks, asked }
+        let (asset, reader) = (Asset::of(&escrow), reader.at(tip.number));
+        Self { as_of, reader, asset, escrow, tip, marks, asked }
     }
 
     /// The same view below a block, when it is final: such an answer never changes again.
@@ -144,10 +146,6 @@ impl View {
     /// Time of the chain: contract deadlines follow blocks, not clocks.
     pub fn chain_time(&self) -> i64 {
         self.tip.mined_at
-    }
-
-    pub fn asset(&self) -> Asset {
-        Asset::of(&self.escrow)
     }
 
     pub fn domain(&self) -> alloy::sol_types::Eip712Domain {

@@ -53,7 +53,7 @@ pub async fn show(
     let state = reader.account(address).await?;
     let jobs = reader.jobs_with_money(address).await?;
     let jobs: Vec<JobState> = jobs.into_iter().map(|(_, state)| state).collect();
-    let asset = view.asset();
+    let asset = &view.asset;
     let pending = sum(jobs.iter().map(|job| job.pending))?;
     let remaining = sum(jobs.iter().map(JobState::remaining))?;
     let locked = sum([pending, remaining])?;
@@ -197,7 +197,7 @@ fn event_view(view: &View, row: &HistoryRow) -> Result<LedgerEvent, Problem> {
     let HistoryEvent::Escrow(row) = event else {
         return Err(Code::Internal.because("an account's ledger holds an event of the registry"));
     };
-    let asset = view.asset();
+    let asset = &view.asset;
     let after = row.event.account_after().ok_or_else(|| {
         Code::Internal.because("an event of this account moves no account; its row was altered")
     })?;
@@ -219,5 +219,5 @@ fn event_view(view: &View, row: &HistoryRow) -> Result<LedgerEvent, Problem> {
 
 fn entry_view(view: &View, entry: &Entry) -> EntryView {
     let side = if entry.debit { EntrySide::Debit } else { EntrySide::Credit };
-    EntryView { book: entry.book.clone(), side, amount: view.asset().money(entry.amount) }
+    EntryView { book: entry.book.clone(), side, amount: view.asset.money(entry.amount) }
 }

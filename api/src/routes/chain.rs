@@ -243,7 +243,7 @@ pub async fn contracts(
         token: Account(escrow.token),
         symbol: escrow.symbol.clone(),
         decimals: escrow.decimals,
-        asset: view.asset().name,
+        asset: view.asset.name.clone(),
         deploy_block: escrow.deploy_block,
         registry: escrow.registry.map(Account),
         settler: Account(settings.settler),

@@ -333,10 +333,10 @@ async fn page(
     }
     let HistoryPage { rows, has_more, next_cursor } =
         HistoryPage::read(&view, filter, cursor).await?;
-    let asset = view.asset();
+    let asset = &view.asset;
     let link = next_cursor.clone().filter(|_| has_more);
     let events = rows.into_iter().map(EventView::of).collect();
-    let (asset, decimals) = (asset.name, asset.decimals);
+    let (asset, decimals) = (asset.name.clone(), asset.decimals);
     Ok(view.facts(EventPage { asset, decimals, events, has_more, next_cursor }, link.as_deref()))
 }
 

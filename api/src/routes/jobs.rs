@@ -142,7 +142,7 @@ impl JobView {
         let order = &record.order;
         let counts = status::count_units(record, view.chain_time());
         let state = status::job_phase(record, &counts, view.chain_time());
-        let asset = view.asset();
+        let asset = &view.asset;
         let chain = record.chain.as_ref().map(|(_, chain)| chain);
         let money =
             |pick: fn(&store::JobState) -> Amount| asset.money(chain.map_or(Amount::ZERO, pick));

@@ -82,7 +82,7 @@ pub async fn tiers(
     let free_nodes = number(nodes.iter().filter(is_free).count());
     let queue = queue(&app, reader).await?;
     let prices = &app.settings.prices;
-    let asset = view.asset();
+    let asset = &view.asset;
     let mut tiers = Vec::new();
     for tier in Tier::ALL {
         let work_percent = prices.tier_percent(tier);
@@ -280,7 +280,7 @@ pub async fn jobs(
 }
 
 fn bond_view(view: &View, registry: Address, bond: BondState) -> BondView {
-    let asset = view.asset();
+    let asset = &view.asset;
     BondView {
         registry: Account(registry),
         owner: Account(bond.owner),

@@ -104,8 +104,8 @@ pub async fn prepare(
     check_order(&order, escrow, now).map_err(|problem| refused(&problem, ""))?;
     let domain = view.domain();
     let job_id = order::job_id(&order, &domain);
-    let asset = view.asset();
-    let funding = Funding::of(&app, &asset, request.payer, order.cap).await?;
+    let asset = &view.asset;
+    let funding = Funding::of(&app, asset, request.payer, order.cap).await?;
     let answer = PreparedOrder {
         job_id: Hash(job_id),
         typed_data: signing::order_typed_data(&order, &domain),

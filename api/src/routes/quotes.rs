@@ -142,9 +142,9 @@ pub async fn create(
     };
     let document = canonical(&document)?;
     let quote_hash = keccak256(&document);
-    let asset = view.asset();
+    let asset = &view.asset;
     let funding = match request.payer {
-        Some(payer) => Some(Funding::of(&app, &asset, payer, price.cap).await?),
+        Some(payer) => Some(Funding::of(&app, asset, payer, price.cap).await?),
         None => None,
     };
     save(&app, &spec, &price, quote_hash, &document, expires_at).await?;

@@ -68,7 +68,7 @@ pub struct UnitView {
 
 impl UnitView {
     fn of(record: &Record, view: &View, unit: u32) -> Self {
-        let asset = view.asset();
+        let asset = &view.asset;
         let state = unit_state(record, unit, view.chain_time());
         let newest = record.newest(unit);
         let receipt = record.receipt_of(unit);
@@ -222,7 +222,7 @@ pub struct Lots {
 impl LotView {
     fn of(record: &Record, view: &View, known: &KnownLot) -> Self {
         let lot = &known.lot;
-        let asset = view.asset();
+        let asset = &view.asset;
         let members = units::units_in(lot.word, lot.mask);
         let window_end = known.chain.as_ref().map(|chain| chain.window_end).filter(|end| *end > 0);
         let grace = i64::try_from(record.order.claim_grace).unwrap_or(i64::MAX);

@@ -25,6 +25,7 @@ const SPOKEN_FOR: &[(&str, &str)] = &[
     ("contracts/artifacts/", "generated: ABI and bytecode, so that `cargo build` needs no solc"),
     ("contracts/package-lock.json", "exact versions of the npm packages"),
     ("contracts/package.json", "the pinned compiler, forge, anvil and OpenZeppelin"),
+    ("indexer/README.md", "what the index promises, and how its costs are measured"),
     ("contracts/test/golden.json", "digests, roots and amounts both languages must produce"),
     ("contracts/test/mutants.md", "mutants of the sources: how many the trees kill, which live"),
     ("contracts/tools/requirements.txt", "exact versions of slither, halmos and what they need"),
