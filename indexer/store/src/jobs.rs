@@ -97,6 +97,20 @@ pub struct JobFilter {
     pub limit: u32,
 }
 
+/// Where the newest snapshot of job `o` is. Block and log index are asked for one by one, as
+/// Postgres finds a row by its key with two values, but not with a pair of them: it would look at
+/// every snapshot of the job.
+macro_rules! newest_of_job {
+    ($column:literal) => {
+        concat!(
+            "(SELECT ",
+            $column,
+            " FROM job_states n WHERE n.job_id = o.job_id AND n.block <= $1 \
+             ORDER BY n.block DESC, n.log_index DESC LIMIT 1) "
+        )
+    };
+}
+
 /// Every query for jobs: the order and its newest snapshot up to block $1. `orders` picks and
 /// limits the orders before anything is joined to them.
 macro_rules! select_jobs {
@@ -111,10 +125,10 @@ macro_rules! select_jobs {
              s.closed, s.work_deadline AS deadline_now, s.close_requested, s.credit_share \
              FROM ",
             $orders,
-            " o JOIN job_states s ON s.job_id = o.job_id \
-             AND (s.block, s.log_index) = (SELECT n.block, n.log_index FROM job_states n \
-             WHERE n.job_id = o.job_id AND n.block <= $1 \
-             ORDER BY n.block DESC, n.log_index DESC LIMIT 1) ",
+            " o JOIN job_states s ON s.block = ",
+            newest_of_job!("n.block"),
+            " AND s.log_index = ",
+            newest_of_job!("n.log_index"),
             $rest
         )
     };
