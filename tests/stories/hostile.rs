@@ -108,7 +108,7 @@ async fn besieged(faults: &[Fault], seed: u64) {
     let world = eventful().await;
     let bad = Proxy::before(&world.anvil, seed).await;
     let good = Proxy::before(&world.anvil, seed).await;
-    bad.turn(faults, [100, 40, 5][usize::try_from(seed % 3).unwrap()]);
+    bad.turn(faults, [100, 70, 40][usize::try_from(seed % 3).unwrap()]);
     let mut alone = Reading::through(&world, &[&bad], true).await;
     let mut beside = Reading::through(&world, &[&bad, &good], true).await;
     let met = || async { (bad.told() >= ENOUGH).then_some(()) };
