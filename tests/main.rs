@@ -9,6 +9,7 @@ mod stories {
     mod backups;
     mod bench;
     mod bonds;
+    mod books;
     mod cli;
     mod clocks;
     mod closing;

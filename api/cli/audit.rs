@@ -1,4 +1,4 @@
-//! `rndr audit`: everything rebuilt from the logs and compared; what the escrow holds and owes.
+//! `rndr audit`: everything rebuilt from the logs and compared; what is held and owed; exports.
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -10,6 +10,7 @@ use store::Store;
 
 use crate::config::Settings;
 use crate::exit::{Exit, Failure, Outcome, local, stopped};
+use crate::export;
 use crate::serve::indexer_config;
 use crate::talk::{Talk, table};
 
@@ -28,6 +29,7 @@ pub enum AuditCommand {
     Solvency(Solvency),
     /// Rebuild the balances of the escrow that legacy RNDR had, and name what its logs contradict
     Legacy(legacy::Legacy),
+    Export(export::Export),
 }
 
 #[derive(Args, Debug)]
@@ -93,6 +95,7 @@ pub async fn audit(command: AuditCommand, settings: &Settings, talk: &Talk) -> O
         AuditCommand::Replay(command) => replayed(command, settings, talk).await,
         AuditCommand::Solvency(command) => solvency(command, settings, talk).await,
         AuditCommand::Legacy(command) => legacy::legacy(command, settings, talk).await,
+        AuditCommand::Export(command) => export::export(command, settings, talk).await,
     }
 }
 
@@ -146,7 +149,7 @@ fn verdict(report: &Report) -> Outcome {
     }
 }
 
-async fn audited(settings: &Settings) -> Outcome<Store> {
+pub async fn audited(settings: &Settings) -> Outcome<Store> {
     let opened = Store::open(&settings.store.url, &settings.store.objects).await;
     opened.map_err(|error| {
         let message = format!("the store to audit does not open: {error}");

@@ -9,6 +9,7 @@ mod demo;
 mod deploy;
 mod download;
 mod exit;
+mod export;
 mod job;
 mod keys;
 mod office;
@@ -19,6 +20,7 @@ mod registry;
 mod remote;
 mod review;
 mod serve;
+mod statement;
 mod talk;
 mod vault;
 mod verify;
@@ -73,6 +75,7 @@ enum Command {
     Withdraw(wallet::Withdraw),
     /// Show an account, straight from the chain
     Account(wallet::AccountOf),
+    Statement(statement::StatementOf),
     /// Price a job
     Quote(asked::Asked),
     /// Price, sign and open a job
@@ -108,7 +111,7 @@ enum Command {
     Pause(office::Pause),
     /// End the pause now; the wallet is the guardian's
     Unpause,
-    /// Rebuild everything from the chain's logs and compare; what is held and owed, with proofs
+    /// Rebuild everything from the chain's logs and compare; prove what is held; export the books
     #[command(subcommand)]
     Audit(audit::AuditCommand),
     /// Write a paid unit's receipt and its proof into a file
@@ -156,6 +159,7 @@ async fn run(line: Line, talk: &Talk) -> Outcome {
         Command::Deposit(command) => wallet::deposit(command, &settings, talk).await,
         Command::Withdraw(command) => wallet::withdraw(command, &settings, talk).await,
         Command::Account(command) => wallet::account(command, &settings, talk).await,
+        Command::Statement(command) => statement::statement(command, &settings, talk).await,
         Command::Quote(asked) => job::quote(asked, &settings, talk).await,
         Command::Submit(command) => job::submit(command, &settings, talk).await,
         Command::Watch(command) => watch::watch(command, &settings, talk).await,

@@ -128,6 +128,9 @@ codes! {
         "Correct every field listed in errors.";
     Unpriceable UNPROCESSABLE_ENTITY false "The work cannot be priced"
         "Ask for fewer frames or a smaller picture.";
+    PeriodTooLong UNPROCESSABLE_ENTITY false "The period has too many movements"
+        "Ask for shorter periods: the closing of one is the opening of the next. `rndr audit \
+         export` has no such limit.";
     CapTooSmall UNPROCESSABLE_ENTITY false "The money does not cover one unit"
         "Raise max_spend (the order's cap) to at least the unit price.";
     NotAScene UNPROCESSABLE_ENTITY false "The upload is not a scene"

@@ -21,6 +21,7 @@ pub(crate) mod registry;
 mod schedules;
 #[path = "../../tests/world/seeds.rs"]
 mod seeds;
+mod statements;
 
 /// Looks after which a follower that still has work is taken to be stuck.
 const MOST_LOOKS: u32 = 2_000;

@@ -37,7 +37,7 @@ pub fn run(root: &Path, seeds: Seeds) -> ExitCode {
 }
 
 fn all(root: &Path, seeds: Seeds) -> Vec<Step<'_>> {
-    vec![
+    let mut steps = vec![
         inside("tidy", || tidy::run(root, false)),
         cargo(root, "rustfmt", SHORT, &["fmt", "--all", "--check"]),
         inside("planted red tests", || planted::check(root)),
@@ -58,13 +58,42 @@ fn all(root: &Path, seeds: Seeds) -> Vec<Step<'_>> {
             let cluster = Cluster::start(Keeping::Nothing)?;
             test(root, Some(&cluster), seeds)
         }),
-    ]
+    ];
+    if seeds == Seeds::All {
+        steps.push(cargo(root, "clippy with Parquet", LONG, PARQUET_CLIPPY));
+        steps.push(cargo(root, "exports with Parquet", LONG, PARQUET));
+    }
+    steps
 }
 
 const SNAPSHOT: &[&str] =
     &["snapshot", "--isolate", "--check", "--tolerance", "2", "--match-path", "test/Gas.t.sol"];
 
 const TEST: &[&str] = &["test", "--workspace", "--locked", "--no-fail-fast"];
+
+/// Another feature set builds half of our packages again, so only the full run does.
+const PARQUET: &[&str] = &[
+    "test",
+    "--workspace",
+    "--locked",
+    "--features",
+    "rndr/parquet",
+    "--test",
+    "stories",
+    "books",
+];
+
+const PARQUET_CLIPPY: &[&str] = &[
+    "clippy",
+    "--workspace",
+    "--all-targets",
+    "--locked",
+    "--features",
+    "rndr/parquet",
+    "--",
+    "-D",
+    "warnings",
+];
 
 const CLIPPY: &[&str] =
     &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];

@@ -29,7 +29,8 @@ const USAGE: &str = "\
 usage: cargo xtask <task>
   setup [--test|--bench]    install what the demo, the tests or the benchmark need
   ci [--full]               every check and test, with the time of each; --full plays
-                            the random tests of chain faults from all their seeds
+                            the random tests of chain faults from all their seeds,
+                            and builds and plays exports as Parquet
   tidy [--write]            the house rules; --write prints the tree into ARCHITECTURE.md
   contracts write|check     ABI and bytecode in contracts/artifacts
   contracts deep [PART ..]  what takes hours: fuzz, invariants, halmos, mutate

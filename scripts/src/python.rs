@@ -1,4 +1,4 @@
-//! The contracts' checkers that are written in Python, in an environment of their own.
+//! Checkers written in Python, of the contracts and of exports, in environments of their own.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -10,21 +10,32 @@ use anyhow::{Context, Result};
 
 use crate::steps;
 
-const REQUIREMENTS: &str = "contracts/tools/requirements.txt";
+/// A list of packages in exact versions, and the folder in which they are installed.
+pub struct Environment {
+    requirements: &'static str,
+    folder: &'static str,
+}
+
+/// What checks the contracts: slither, halmos.
+pub const CONTRACTS: Environment =
+    Environment { requirements: "contracts/tools/requirements.txt", folder: "contracts-tools" };
+/// What checks exports in stories: beancount, DuckDB. They find it in this folder.
+pub const BOOKS: Environment =
+    Environment { requirements: "tests/tools/requirements.txt", folder: "books-tools" };
+
 /// Copy of the list, written last: an installation that broke off has none.
 const INSTALLED: &str = "installed.txt";
 
 const LIMIT: Duration = Duration::from_secs(15 * 60); // 100 MB on a slow line
 
-/// The environment's folder, installed or not.
-pub fn environment(root: &Path) -> PathBuf {
-    root.join("target/contracts-tools")
+/// Path of `slither` or `halmos` in the contracts' environment, which is made first if need be.
+pub fn program(root: &Path, name: &str) -> Result<PathBuf> {
+    install(root, &CONTRACTS)?;
+    Ok(folder(root, &CONTRACTS).join("bin").join(name))
 }
 
-/// Path of `slither` or `halmos` in the environment, which is made first if need be.
-pub fn program(root: &Path, name: &str) -> Result<PathBuf> {
-    install(root)?;
-    Ok(environment(root).join("bin").join(name))
+fn folder(root: &Path, environment: &Environment) -> PathBuf {
+    root.join("target").join(environment.folder)
 }
 
 /// Whether Python can make environments: Debian leaves that part out.
@@ -35,15 +46,16 @@ pub fn makes_environments() -> bool {
 }
 
 /// Does nothing, and quickly, when the listed versions are there.
-pub fn install(root: &Path) -> Result<()> {
-    let list = root.join(REQUIREMENTS);
-    let wanted = fs::read(&list).with_context(|| format!("cannot read {REQUIREMENTS}"))?;
-    let place = environment(root);
+pub fn install(root: &Path, environment: &Environment) -> Result<()> {
+    let requirements = environment.requirements;
+    let list = root.join(requirements);
+    let wanted = fs::read(&list).with_context(|| format!("cannot read {requirements}"))?;
+    let place = folder(root, environment);
     let stamp = place.join(INSTALLED);
     if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    println!("setup: installing {REQUIREMENTS} in {}", place.display());
+    println!("setup: installing {requirements} in {}", place.display());
     match fs::remove_dir_all(&place) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("cannot empty {}", place.display()));
@@ -60,6 +72,6 @@ pub fn install(root: &Path) -> Result<()> {
     steps::run(&mut pip, LIMIT).context("is the Python package registry reachable?")?;
     let mut check = Command::new(place.join("bin/python"));
     check.args(["-m", "pip", "--disable-pip-version-check", "check"]);
-    steps::run(&mut check, LIMIT).with_context(|| format!("{REQUIREMENTS} does not fit itself"))?;
+    steps::run(&mut check, LIMIT).with_context(|| format!("{requirements} does not fit itself"))?;
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
 }

@@ -74,7 +74,7 @@ const NEEDS: &[Need] = &[
         purposes: &[Purpose::Tests],
     },
     Need {
-        what: "Python with venv, for the contracts' checkers",
+        what: "Python with venv, for checkers of contracts and exports",
         is_there: python::makes_environments,
         packages: &["python3", "python3-venv"],
         purposes: &[Purpose::Tests],
@@ -84,6 +84,12 @@ const NEEDS: &[Need] = &[
         is_there: || on_path("wrk"),
         packages: &["wrk"],
         purposes: &[Purpose::Bench],
+    },
+    Need {
+        what: "hledger, which checks exported books",
+        is_there: || on_path("hledger"),
+        packages: &["hledger"],
+        purposes: &[Purpose::Tests],
     },
 ];
 
@@ -103,7 +109,8 @@ pub fn run(root: &Path, purpose: Purpose) -> Result<()> {
             rustup.args(["component", "add", component]);
             steps::run(&mut rustup, DOWNLOAD_LIMIT)?;
         }
-        python::install(root)?;
+        python::install(root, &python::CONTRACTS)?;
+        python::install(root, &python::BOOKS)?;
     }
     match purpose {
         Purpose::Demo | Purpose::Tests => sandbox_starts(),

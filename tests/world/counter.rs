@@ -39,6 +39,10 @@ impl Counter {
         Counter { url, http: reqwest::Client::new(), _api: None }
     }
 
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub fn ask(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url))
     }

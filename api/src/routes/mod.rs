@@ -16,6 +16,7 @@ pub mod prepare;
 pub mod quotes;
 pub mod receipts;
 pub mod scenes;
+pub mod statements;
 pub mod units;
 pub mod words;
 
@@ -83,6 +84,8 @@ pub fn table() -> OpenApiRouter<App> {
         .routes(routes!(events::of_job))
         .routes(routes!(nodes::list))
         .routes(routes!(nodes::jobs))
+        .routes(routes!(statements::of_account))
+        .routes(routes!(statements::of_node))
 }
 
 /// The OpenAPI 3.1 document as served at /openapi.json and checked in at api/openapi.json.

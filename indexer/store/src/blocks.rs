@@ -1,5 +1,7 @@
 //! The stored chain: the escrow followed, its blocks, the chain's heads, the journal of reorgs.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use alloy::primitives::{Address, B256};
 use serde::Serialize;
 
@@ -7,6 +9,9 @@ use crate::Reader;
 use crate::bulk::{Table, table};
 use crate::error::Result;
 use crate::values::{Row, Value, values, words};
+
+/// Blocks are asked for this many at once; each is a bound value.
+const BLOCKS_CHUNK: usize = 500;
 
 /// The one escrow that a store follows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -101,6 +106,44 @@ impl Reader {
     pub async fn first_unproven(&self) -> Result<Option<u64>> {
         let sql = "SELECT block FROM blocks WHERE verified = 'logs_only' ORDER BY block LIMIT 1";
         self.pool.one(sql, vec![]).await?.map(|row| row.get("block")).transpose()
+    }
+
+    /// Some blocks by their numbers, such as those of events.
+    pub async fn blocks_of(
+        &self,
+        numbers: impl IntoIterator<Item = u64>,
+    ) -> Result<BTreeMap<u64, Block>> {
+        let numbers: BTreeSet<u64> = numbers.into_iter().collect();
+        let numbers: Vec<u64> = numbers.into_iter().collect();
+        let mut blocks = BTreeMap::new();
+        for chunk in numbers.chunks(BLOCKS_CHUNK) {
+            let sql = "SELECT block, hash, parent_hash, mined_at, verified, digest FROM blocks \
+                       WHERE block IN {}";
+            let numbers = chunk.iter().map(|block| Value::from(*block)).collect();
+            for row in self.pool.all_in(sql, numbers).await? {
+                let block = block_from(&row)?;
+                blocks.insert(block.number, block);
+            }
+        }
+        Ok(blocks)
+    }
+
+    /// The newest stored block up to `tip` that was mined before `time`. Times never fall along
+    /// a chain, so halving finds it: some thirty reads in any chain.
+    pub async fn newest_before(&self, time: i64, tip: u64) -> Result<Option<Block>> {
+        let (mut low, mut high, mut found) = (0, tip.saturating_add(1), None);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.block_at_or_below(middle).await? {
+                Some(block) if block.mined_at >= time => high = block.number,
+                Some(block) => {
+                    found = Some(block);
+                    low = middle + 1;
+                }
+                None => low = middle + 1,
+            }
+        }
+        Ok(found)
     }
 
     pub async fn heads(&self) -> Result<Vec<Head>> {

@@ -148,6 +148,7 @@ fn freed(lot_hash: B256, mask: U256, amount: Amount, pending: Amount, all: Colum
     Columns { lot_hash, mask, amount: Some(amount), pending: Some(pending), ..all }
 }
 
+/// The word that names an event's kind in its row.
 pub(crate) fn kind_of(event: &Event) -> &'static str {
     match event {
         Event::Deposited(_) => "deposited",

@@ -104,6 +104,8 @@ pub enum Error {
     WrongDelivery(String),
     #[error("intent {intent_id} is {state}; only a waiting or unknown one takes a transaction")]
     IntentClosed { intent_id: i64, state: String },
+    #[error("the chain was reorganised while this was read; ask again")]
+    Rewound,
     #[error("no {what} with key {key} in the store")]
     Missing { what: &'static str, key: String },
     #[error("entries of event {block}/{log_index} do not add up: {source}; the row was altered")]
@@ -122,6 +124,7 @@ impl Error {
             Self::Open { source, .. } | Self::Database { source, .. } => transient(source),
             // The same step may go through once somebody has made room.
             Self::DiskFull { .. } => true,
+            Self::Rewound => true,
             Self::Url(_)
             | Self::NotADatabase { .. }
             | Self::Damaged { .. }

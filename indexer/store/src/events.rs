@@ -1,7 +1,5 @@
 //! Event rows: one for each event of the escrow, read back as the event itself.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use alloy::primitives::{Address, B256};
 use contracts::JobId;
 use contracts::event::Event;
@@ -13,9 +11,6 @@ use crate::entries::{Entry, all_entries, credit_book, wallet_book};
 use crate::error::{Error, Result};
 use crate::terms::{lot_columns, lot_from, order_columns, order_from};
 use crate::values::{Row, Value, values};
-
-/// Block times are asked for this many blocks at once; each is a bound value.
-const TIMES_CHUNK: usize = 500;
 
 /// One event at its place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +66,12 @@ impl Reader {
         let sql =
             select_events!("WHERE e.job_id = $1 AND e.block <= $2 ORDER BY e.block, e.log_index");
         self.events(sql, values![job_id, self.until]).await
+    }
+
+    /// Every event of some jobs, job by job, oldest first in each.
+    pub(crate) async fn events_of_jobs(&self, job_ids: Vec<Value>) -> Result<Vec<EventRow>> {
+        let sql = select_events!("WHERE e.job_id IN {} ORDER BY e.job_id, e.block, e.log_index");
+        self.pool.all_in(sql, job_ids).await?.iter().map(event_from).collect()
     }
 
     /// Events that the account counts, oldest first, after the place
@@ -130,28 +131,13 @@ impl Reader {
         all_entries(&self.events_of_job(job_id).await?)
     }
 
-    /// When the blocks of some events were mined, by block number.
-    pub async fn block_times(&self, events: &[EventRow]) -> Result<BTreeMap<u64, i64>> {
-        let blocks: BTreeSet<u64> = events.iter().map(|e| e.block).collect();
-        let blocks: Vec<u64> = blocks.into_iter().collect();
-        let mut times = BTreeMap::new();
-        for chunk in blocks.chunks(TIMES_CHUNK) {
-            let sql = "SELECT block, mined_at FROM blocks WHERE block IN {}";
-            let numbers = chunk.iter().map(|block| Value::from(*block)).collect();
-            for row in self.pool.all_in(sql, numbers).await? {
-                times.insert(row.get("block")?, row.get("mined_at")?);
-            }
-        }
-        Ok(times)
-    }
-
     async fn events(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<EventRow>> {
         self.pool.all(sql, values).await?.iter().map(event_from).collect()
     }
 }
 
 /// A place below every row when there is none to start after.
-fn start(after: Option<(u64, u64)>) -> (Value, Value) {
+pub(crate) fn start(after: Option<(u64, u64)>) -> (Value, Value) {
     match after {
         Some((block, log_index)) => (block.into(), log_index.into()),
         None => ((-1_i64).into(), (-1_i64).into()),

@@ -11,6 +11,7 @@ use crate::Reader;
 use crate::bulk::{Table, table};
 use crate::entries::{Entry, entries_of_registry};
 use crate::error::{Error, Result};
+use crate::events::start;
 use crate::values::{Row, Value, values};
 
 /// One event of the node registry at its place in the chain.
@@ -76,6 +77,30 @@ impl Reader {
         let sql =
             select_registry_events!("WHERE block BETWEEN $1 AND $2 ORDER BY block, log_index");
         read(&self.pool.all(sql, range()).await?, words)
+    }
+
+    /// The registry's events after the place (block, log index) `after`, oldest first, at most
+    /// `limit`.
+    pub async fn registry_events_after(
+        &self,
+        after: Option<(u64, u64)>,
+        limit: u32,
+    ) -> Result<Vec<RegistryRow>> {
+        let sql = select_registry_events!(
+            "WHERE (block, log_index) > ($1, $2) ORDER BY block, log_index LIMIT $3"
+        );
+        let (block, log_index) = start(after);
+        let rows = self.pool.all(sql, vec![block, log_index, limit.into()]).await?;
+        let place = |row: &Row| Ok::<_, Error>((row.get("block")?, row.get("log_index")?));
+        let Some((to, last)): Option<(u64, u64)> = rows.last().map(place).transpose()? else {
+            return Ok(vec![]);
+        };
+        let sql = select_registry_receipts!(
+            "WHERE (r.block, r.log_index) > ($1, $2) AND (r.block, r.log_index) <= ($3, $4)"
+        );
+        let (block, log_index) = start(after);
+        let range = vec![block, log_index, to.into(), last.into()];
+        read(&rows, words_from(&self.pool.all(sql, range).await?)?)
     }
 
     /// Every event of a node, oldest first.

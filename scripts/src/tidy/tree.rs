@@ -29,6 +29,8 @@ const SPOKEN_FOR: &[(&str, &str)] = &[
     ("contracts/test/golden.json", "digests, roots and amounts both languages must produce"),
     ("contracts/test/mutants.md", "mutants of the sources: how many the trees kill, which live"),
     ("contracts/tools/requirements.txt", "exact versions of slither, halmos and what they need"),
+    ("indexer/store/README.md", "statements and exports: columns, units, accounts, guarantees"),
+    ("tests/tools/requirements.txt", "exact versions of beancount, DuckDB and what they need"),
     ("*.tree", "the branches that the test beside it must reach"),
 ];
 
