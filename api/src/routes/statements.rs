@@ -189,7 +189,7 @@ impl<'a> Asked<'a> {
         statement: &Statement,
         is_final: bool,
     ) -> Result<StatementView, Problem> {
-        let asset = self.view.asset();
+        let asset = &self.view.asset;
         let book = |sum: &BookSum| BookView {
             book: sum.book.as_str().into(),
             opening: asset.money(sum.opening),

@@ -99,7 +99,7 @@ impl Walk {
             (first, _) => first.is_some(),
         };
         let told = if escrow_first {
-            self.escrow.pop_front().map(|row| HistoryEvent::Escrow(row))
+            self.escrow.pop_front().map(HistoryEvent::Escrow)
         } else {
             self.registry.pop_front().map(HistoryEvent::Registry)
         };

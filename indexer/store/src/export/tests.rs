@@ -150,8 +150,7 @@ async fn the_walk_tells_both_contracts_in_the_chains_order_and_nothing_outside_i
             }
             let events = reader.events_between(from, to).await.unwrap();
             let bonds = reader.registry_events_between(from, to).await.unwrap();
-            let mut all: Vec<HistoryEvent> =
-                events.into_iter().map(|row| HistoryEvent::Escrow(row)).collect();
+            let mut all: Vec<HistoryEvent> = events.into_iter().map(HistoryEvent::Escrow).collect();
             all.extend(bonds.into_iter().map(HistoryEvent::Registry));
             all.sort_by_key(HistoryEvent::place);
             assert_eq!(told, all, "{from} to {to}");
