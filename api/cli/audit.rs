@@ -3,10 +3,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use alloy::primitives::Address;
+use chrono::Utc;
 use clap::{Args, Subcommand};
 use contracts::{Amount, JobId};
 use indexer::audit::{Report, Until, Wanted, bundle, replay};
-use store::Store;
+use store::{AuditKind, AuditRun, Store};
 
 use crate::config::Settings;
 use crate::exit::{Exit, Failure, Outcome, local, stopped};
@@ -64,6 +65,9 @@ struct At {
     /// The database for the replay, empty; a file of its own, gone afterwards, when left out
     #[arg(long, value_name = "URL")]
     fresh: Option<String>,
+    /// Keep what was found in the store of --store, for GET /v1/audit/runs and /v1/solvency
+    #[arg(long)]
+    record: bool,
 }
 
 /// A block as it is written on the command line.
@@ -105,6 +109,7 @@ async fn replayed(command: Replay, settings: &Settings, talk: &Talk) -> Outcome 
     let report = compared(settings, &fresh, against, command.at.until()).await;
     fresh.close().await;
     let report = report?;
+    record(&command.at, AuditKind::Replay, &report, settings).await?;
     talk.data(&report, || text(&report));
     verdict(&report)
 }
@@ -114,8 +119,35 @@ async fn solvency(command: Solvency, settings: &Settings, talk: &Talk) -> Outcom
     let outcome = solvent(&command, settings, &fresh).await;
     fresh.close().await;
     let report = outcome?;
+    record(&command.at, AuditKind::Solvency, &report, settings).await?;
     talk.data(&report, || text(&report));
     verdict(&report)
+}
+
+async fn record(at: &At, kind: AuditKind, report: &Report, settings: &Settings) -> Outcome {
+    if !at.record {
+        return Ok(());
+    }
+    let store = audited(settings).await?;
+    let registry = report.registry.as_ref();
+    let run = AuditRun {
+        kind,
+        at: Utc::now().timestamp(),
+        block: report.block,
+        hash: report.block_hash,
+        digest: report.digest,
+        stored_digest: report.stored_digest,
+        token_balance: report.token_balance,
+        liabilities: report.liabilities,
+        surplus: report.surplus,
+        registry_balance: registry.map(|held| held.token_balance),
+        bonds: registry.map(|held| held.bonds),
+        differences: u64::try_from(report.differences.len()).unwrap_or(u64::MAX),
+        first: report.first().map(ToString::to_string),
+    };
+    let written = store.audit().put_run(&run).await.map_err(stopped);
+    store.close().await;
+    written
 }
 
 async fn solvent(command: &Solvency, settings: &Settings, fresh: &Fresh) -> Outcome<Report> {

@@ -84,6 +84,8 @@ codes! {
         "The Allow header names the methods it takes.";
     TimedOut REQUEST_TIMEOUT true "The request took too long"
         "Send the request again; if it is an upload, send it faster or in a smaller archive.";
+    NotFinal CONFLICT true "The block is not final yet"
+        "Name a finalized block, or ask again once the chain has finalized this one.";
     AlreadyRejected CONFLICT false "Some of these frames are rejected already"
         "Leave them out; they are rendered again under the next attempt.";
     AlreadyApproved CONFLICT false "Some of these frames are approved or paid already"

@@ -6,10 +6,9 @@ use std::time::Duration;
 use alloy::primitives::B256;
 use contracts::Amount;
 use serde::Serialize;
-use store::{Block, Escrow, Reader, Store};
+use store::{Block, Escrow, Owed, Reader, Store};
 
 use crate::chain::{Chain, ChainError, Rpc};
-use crate::proof::bundle::Liabilities;
 use crate::{Config, Error, Follower, Looked, Snapshots, identity};
 
 mod books;
@@ -84,7 +83,7 @@ pub struct Report {
     /// All that the escrow owes: free balances, credit and what jobs hold.
     pub liabilities: Amount,
     /// The same by kind, and the registry's bonds.
-    pub owed: Liabilities,
+    pub owed: Owed,
     /// Tokens sent to the escrow without a deposit: nobody's.
     pub surplus: Amount,
     /// What the node registry holds and owes, where one is followed.

@@ -228,8 +228,16 @@ async fn an_audit_stops_at_the_block_that_it_is_told() {
     assert_eq!(part["block"], tip - 71);
     assert_eq!(part["stored_digest"], part["digest"]);
     assert_ne!(part["digest"], whole["digest"]);
-    let last = desk.data(&["audit", "solvency", "--block", "finalized"]);
+    let last = desk.data(&["audit", "solvency", "--block", "finalized", "--record"]);
     assert!(last["block"].as_u64().unwrap() <= tip);
+    let store = world.store().await;
+    let runs = store.reader().audit_runs(5).await.unwrap();
+    assert_eq!(runs.len(), 1, "only what was to be recorded");
+    assert_eq!(last["block"], runs[0].block);
+    assert_eq!(last["token_balance"], runs[0].token_balance.to_string());
+    let owed = store.reader().owed_at(runs[0].block).await.unwrap();
+    assert_eq!(owed.by_escrow(), Ok(runs[0].liabilities));
+    store.close().await;
     // Used once, it is not fresh any more; and what is not indexed cannot be compared.
     let used = desk.refusal(&["audit", "replay", "--fresh", &fresh], 1);
     assert!(used["message"].as_str().unwrap().contains("not empty"), "{used}");

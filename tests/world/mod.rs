@@ -290,6 +290,7 @@ impl World {
         assert!(report.is_clean(), "{}", report.first().unwrap());
         assert_eq!(report.stored_digest, Some(report.digest));
         assert_eq!(report.surplus, Amount::ZERO);
+        assert_eq!(store.reader().owed_at(report.block).await.unwrap(), report.owed);
         report
     }
 

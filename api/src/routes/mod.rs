@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod actions;
+pub mod audit;
 pub mod chain;
 pub mod close;
 pub mod documents;
@@ -59,6 +60,8 @@ pub fn table() -> OpenApiRouter<App> {
         .routes(routes!(chain::chain))
         .routes(routes!(chain::reorgs))
         .routes(routes!(chain::contracts))
+        .routes(routes!(audit::runs))
+        .routes(routes!(audit::solvency))
         .routes(routes!(nodes::tiers))
         .routes(routes!(nodes::show))
         .routes(routes!(quotes::create))

@@ -9,13 +9,12 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 use store::{
     AccountState, BondState, DelegateState, Escrow, JobOrder, JobState, LotRow, LotState,
-    OfficeState, Reader,
+    OfficeState, Owed, Reader,
 };
 
 use super::{AuditError, Findings, Place, stored};
 use crate::chain::{Chain, ChainError};
 use crate::identity::{self, Token};
-use crate::proof::bundle::Liabilities;
 
 /// View calls at the same time: hides the way to the node, spares its queue.
 const CALLS_AT_ONCE: usize = 8;
@@ -26,7 +25,7 @@ pub(super) struct Held {
     pub jobs: u64,
     pub lots: u64,
     pub token_balance: Amount,
-    pub owed: Liabilities,
+    pub owed: Owed,
     pub liabilities: Amount,
     pub wallets: BTreeMap<Address, Amount>,
     pub credits: BTreeMap<Address, Amount>,
@@ -89,7 +88,7 @@ pub(super) async fn compare<C: Chain>(
     compare_delegates(&at, &replayed.delegates().await?, found).await?;
     compare_offices(&at, replayed.offices().await?, found).await?;
 
-    let mut owed = Liabilities::default();
+    let mut owed = Owed::default();
     let mut in_jobs = BTreeMap::new();
     for (_, job) in &jobs {
         let left = job.funded.checked_sub(job.released)?;

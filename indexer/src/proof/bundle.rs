@@ -5,6 +5,7 @@ use alloy_trie::TrieAccount;
 use contracts::layout::{AccountWord, Item, JobWords, NodeWords};
 use contracts::{Amount, AmountError};
 use serde::{Deserialize, Serialize};
+use store::Owed;
 
 use crate::proof::{self, Block, ProofError};
 
@@ -75,22 +76,9 @@ pub struct Holdings {
     /// Nothing is left out: the words are the contract's whole storage.
     pub whole: bool,
     pub token_balance: Amount,
-    pub liabilities: Liabilities,
+    pub liabilities: Owed,
     /// Each account, job and bond that the bundle proves, and what it has.
     pub claims: Vec<Claim>,
-}
-
-/// What is owed, by kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Liabilities {
-    pub free: Amount,
-    pub credit: Amount,
-    /// In jobs: neither paid nor returned, `pending` included.
-    pub locked: Amount,
-    /// Of `locked`, what committed lots hold.
-    pub pending: Amount,
-    /// In the registry: bonded and unbonding.
-    pub bonds: Amount,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -98,7 +86,7 @@ pub struct Claim {
     #[serde(flatten)]
     pub item: Item,
     #[serde(flatten)]
-    pub owed: Liabilities,
+    pub owed: Owed,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -137,42 +125,25 @@ impl Bundle {
     }
 }
 
-impl Liabilities {
-    fn of(item: &Item, words: &[U256]) -> Result<Self, AmountError> {
-        let none = Self::default();
-        Ok(match (item, words) {
-            (Item::Account { .. }, [word]) => {
-                let AccountWord { free, credit, .. } = AccountWord::read(*word);
-                Self { free, credit, ..none }
-            }
-            (Item::Job { .. }, [money, rest]) => {
-                let job = JobWords::read([*money, *rest]);
-                let locked = job.funded.checked_sub(job.released)?;
-                Self { locked, pending: job.pending, ..none }
-            }
-            (Item::Node { .. }, [first, second, third, fourth]) => {
-                let node = NodeWords::read([*first, *second, *third, *fourth]);
-                Self { bonds: node.bonded.checked_add(node.unbonding)?, ..none }
-            }
-            _ => none,
-        })
-    }
-
-    fn plus(self, other: Self) -> Result<Self, AmountError> {
-        Ok(Self {
-            free: self.free.checked_add(other.free)?,
-            credit: self.credit.checked_add(other.credit)?,
-            locked: self.locked.checked_add(other.locked)?,
-            pending: self.pending.checked_add(other.pending)?,
-            bonds: self.bonds.checked_add(other.bonds)?,
-        })
-    }
-
-    /// All together; `pending` is a part of `locked`.
-    pub fn total(&self) -> Result<Amount, AmountError> {
-        let accounts = self.free.checked_add(self.credit)?;
-        accounts.checked_add(self.locked)?.checked_add(self.bonds)
-    }
+/// What one item says that its contract owes.
+fn owed_by(item: &Item, words: &[U256]) -> Result<Owed, AmountError> {
+    let none = Owed::default();
+    Ok(match (item, words) {
+        (Item::Account { .. }, [word]) => {
+            let AccountWord { free, credit, .. } = AccountWord::read(*word);
+            Owed { free, credit, ..none }
+        }
+        (Item::Job { .. }, [money, rest]) => {
+            let job = JobWords::read([*money, *rest]);
+            let locked = job.funded.checked_sub(job.released)?;
+            Owed { locked, pending: job.pending, ..none }
+        }
+        (Item::Node { .. }, [first, second, third, fourth]) => {
+            let node = NodeWords::read([*first, *second, *third, *fourth]);
+            Owed { bonds: node.bonded.checked_add(node.unbonding)?, ..none }
+        }
+        _ => none,
+    })
 }
 
 impl Holdings {
@@ -329,7 +300,7 @@ fn holdings(
     may_hold: impl Fn(&Item) -> bool,
 ) -> Result<Holdings, BundleError> {
     let amounts = |source| BundleError::Amounts { contract: name, source };
-    let mut liabilities = Liabilities::default();
+    let mut liabilities = Owed::default();
     let mut claims = Vec::new();
     for (at, Stored { item, words, .. }) in of.items.iter().enumerate() {
         let wrong = |problem| BundleError::Item { contract: name, at, problem };
@@ -342,7 +313,7 @@ fn holdings(
         if words.first().is_none_or(U256::is_zero) && (claimed || !of.whole) {
             return Err(wrong("the chain knows nothing of it"));
         }
-        let owed = Liabilities::of(item, words).map_err(amounts)?;
+        let owed = owed_by(item, words).map_err(amounts)?;
         liabilities = liabilities.plus(owed).map_err(amounts)?;
         if claimed {
             claims.push(Claim { item: *item, owed });

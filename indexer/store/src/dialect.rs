@@ -28,6 +28,7 @@ pub(crate) enum Writer {
     Chain,
     Intake,
     Work,
+    Audit,
 }
 
 impl Writer {
@@ -38,6 +39,7 @@ impl Writer {
             Self::Chain => 0x726e_6472_0002,
             Self::Intake => 0x726e_6472_0003,
             Self::Work => 0x726e_6472_0004,
+            Self::Audit => 0x726e_6472_0005,
         }
     }
 }

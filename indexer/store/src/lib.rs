@@ -1,4 +1,4 @@
-//! The store: the only SQL in the house, and the files; hands out one reader and three writers.
+//! The store: the only SQL in the house, and the files; hands out one reader and four writers.
 
 #![cfg_attr(
     test,
@@ -41,6 +41,7 @@ pub mod receipts;
 pub mod registry;
 pub mod roles;
 mod rows;
+pub mod runs;
 pub mod scenes;
 pub mod specs;
 pub mod statement;
@@ -71,6 +72,7 @@ pub use period::Period;
 pub use receipts::{LotDraft, ReceiptRow};
 pub use registry::RegistryRow;
 pub use roles::{DelegateState, OfficeState};
+pub use runs::{AuditKind, AuditRun, Owed};
 pub use scenes::Scene;
 pub use specs::{Quote, Spec};
 pub use statement::{BookSum, Movement, Side, Statement, StatementBook};
@@ -108,6 +110,12 @@ pub struct IntakeWriter {
 #[derive(Clone)]
 pub struct WorkWriter {
     pool: Writing,
+}
+
+/// Writes what audits found; for `rndr audit --record` alone.
+#[derive(Clone)]
+pub struct AuditWriter {
+    pool: dialect::Pool,
 }
 
 impl Store {
@@ -162,6 +170,10 @@ impl Store {
 
     pub fn work(&self) -> WorkWriter {
         WorkWriter { pool: self.writing.clone() }
+    }
+
+    pub fn audit(&self) -> AuditWriter {
+        AuditWriter { pool: self.pool.clone() }
     }
 
     pub fn objects(&self) -> Objects {

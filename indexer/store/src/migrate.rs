@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::values::{Row, values};
 
 /// Written for Postgres; `Tx::translate` puts them into SQLite's words. Only ever added to.
-const MIGRATIONS: [(i64, &str); 10] = [
+const MIGRATIONS: [(i64, &str); 11] = [
     (1, include_str!("../migrations/0001_chain.sql")),
     (2, include_str!("../migrations/0002_intake.sql")),
     (3, include_str!("../migrations/0003_work.sql")),
@@ -18,6 +18,7 @@ const MIGRATIONS: [(i64, &str); 10] = [
     (8, include_str!("../migrations/0008_proofs.sql")),
     (9, include_str!("../migrations/0009_reads.sql")),
     (10, include_str!("../migrations/0010_writers.sql")),
+    (11, include_str!("../migrations/0011_audits.sql")),
 ];
 
 /// Which migrations a database has had, each with the hash of its text.
