@@ -1,15 +1,15 @@
 //! What audits found, and what escrow and registry owe at a block that is final.
 
-use axum::extract::State;
 use axum::response::IntoResponse;
 use contracts::Amount;
 use serde::{Deserialize, Serialize};
 use store::{AuditKind, AuditRun, Tag};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::App;
 use crate::edge::body::Params;
-use crate::edge::view::{Answer, View, page_rows};
+use crate::edge::cursor::page_rows;
+use crate::edge::reply::Answer;
+use crate::edge::view::View;
 use crate::error::{Code, Problem};
 use crate::wire::{Asset, Hash, Money, Time};
 
@@ -80,11 +80,10 @@ impl RunView {
     responses((status = 200, body = Answer<RunPage>))
 )]
 pub async fn runs(
-    State(app): State<App>,
     view: View,
     Params(params): Params<RunParams>,
 ) -> Result<impl IntoResponse, Problem> {
-    let runs = app.store.reader().audit_runs(page_rows(params.limit)?).await?;
+    let runs = view.reader.audit_runs(page_rows(params.limit)?).await?;
     let asset = view.asset();
     Ok(view.answer(RunPage { runs: runs.iter().map(|run| RunView::of(&asset, run)).collect() }))
 }
@@ -130,19 +129,17 @@ pub struct SolvencyView {
     responses((status = 200, body = Answer<SolvencyView>))
 )]
 pub async fn solvency(
-    State(app): State<App>,
     view: View,
     Params(params): Params<SolvencyParams>,
 ) -> Result<impl IntoResponse, Problem> {
-    let finalized = view.heads.iter().find(|head| head.tag == Tag::Finalized);
+    let finalized = view.marks.heads.iter().find(|head| head.tag == Tag::Finalized);
     let last = finalized.map_or(0, |head| head.block).min(view.tip.number);
     let block = params.block.unwrap_or(last);
-    if block > last {
-        let detail = format!("block {block} is not final; block {last} is the newest that is");
+    if block > last || view.settled(block) != Tag::Finalized {
+        let detail = format!("block {block} is not final; finalized are blocks up to {last}");
         return Err(Code::NotFinal.because(detail).at("block"));
     }
-    let reader = app.store.reader();
-    let (owed, run) = (reader.owed_at(block).await?, reader.audit_run_of(block).await?);
+    let (owed, run) = (view.reader.owed_at(block).await?, view.reader.audit_run_of(block).await?);
     let liabilities = owed.by_escrow().unwrap_or(Amount::MAX);
     let surplus = run.as_ref().and_then(|run| run.token_balance.checked_sub(liabilities).ok());
     let asset = view.asset();

@@ -115,7 +115,7 @@ pub struct WorkWriter {
 /// Writes what audits found; for `rndr audit --record` alone.
 #[derive(Clone)]
 pub struct AuditWriter {
-    pool: dialect::Pool,
+    pool: Writing,
 }
 
 impl Store {
@@ -173,7 +173,7 @@ impl Store {
     }
 
     pub fn audit(&self) -> AuditWriter {
-        AuditWriter { pool: self.pool.clone() }
+        AuditWriter { pool: self.writing.clone() }
     }
 
     pub fn objects(&self) -> Objects {

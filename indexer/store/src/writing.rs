@@ -87,7 +87,7 @@ fn role_of(kind: Writer) -> Option<Role> {
     match kind {
         Writer::Chain => Some(Role::Indexer),
         Writer::Work => Some(Role::Settler),
-        Writer::Schema | Writer::Intake => None,
+        Writer::Schema | Writer::Intake | Writer::Audit => None,
     }
 }
 
