@@ -84,8 +84,8 @@ pub async fn runs(
     Params(params): Params<RunParams>,
 ) -> Result<impl IntoResponse, Problem> {
     let runs = view.reader.audit_runs(page_rows(params.limit)?).await?;
-    let asset = view.asset();
-    Ok(view.answer(RunPage { runs: runs.iter().map(|run| RunView::of(&asset, run)).collect() }))
+    let asset = &view.asset;
+    Ok(view.answer(RunPage { runs: runs.iter().map(|run| RunView::of(asset, run)).collect() }))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -142,7 +142,7 @@ pub async fn solvency(
     let (owed, run) = (view.reader.owed_at(block).await?, view.reader.audit_run_of(block).await?);
     let liabilities = owed.by_escrow().unwrap_or(Amount::MAX);
     let surplus = run.as_ref().and_then(|run| run.token_balance.checked_sub(liabilities).ok());
-    let asset = view.asset();
+    let asset = &view.asset;
     let money = |amount| asset.money(amount);
     Ok(view.answer(SolvencyView {
         block,
@@ -152,7 +152,7 @@ pub async fn solvency(
         pending: money(owed.pending),
         liabilities: money(liabilities),
         bonds: money(owed.bonds),
-        audit: run.as_ref().map(|run| RunView::of(&asset, run)),
+        audit: run.as_ref().map(|run| RunView::of(asset, run)),
         surplus: surplus.map(money),
     }))
 }
