@@ -55,8 +55,7 @@ impl Writing<'_> {
             net::keep_last(&mut step);
         }
         step.heads = std::mem::take(heads);
-        self.writer.extend(&step).await?;
-        let Step { events, mut blocks, .. } = step;
+        let Step { events, mut blocks, .. } = self.writer.write(step).await?;
         let tip = blocks.pop();
         let number = tip.as_ref().map_or(0, |tip| tip.number);
         tracing::debug!(number, events = events.len(), "written");

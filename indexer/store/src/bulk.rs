@@ -1,4 +1,4 @@
-//! Many rows into one table: prepared inserts of many rows on SQLite, binary COPY on Postgres.
+//! Many rows into one table: inserts of several rows at once, and binary COPY on Postgres.
 
 use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr};
 
@@ -6,9 +6,8 @@ use crate::dialect::Tx;
 use crate::error::{Error, Result};
 use crate::values::Value;
 
-/// Rows of one INSERT, most first: a step is cut into these, so that each table needs one prepared
-/// statement of each size and never another. More rows than the most cost more to parse than to
-/// write.
+/// Rows of one INSERT, most first: any number is cut into these, so that each table needs one
+/// prepared statement of each size and never another.
 const CHUNKS: [usize; 4] = [128, 16, 4, 1];
 /// Bytes of COPY sent at once.
 const COPY_BYTES: usize = 256 * 1024;
@@ -35,15 +34,17 @@ pub(crate) use table;
 
 impl Tx {
     /// Writes rows of a step; every row has one value for each column of the table.
-    pub async fn load<I>(&mut self, table: &Table, rows: I) -> Result<()>
-    where
-        I: ExactSizeIterator<Item = Vec<Value>> + Send,
-    {
-        if rows.len() == 0 {
+    pub async fn load(
+        &mut self,
+        table: &Table,
+        rows: impl Iterator<Item = Vec<Value>> + Send,
+    ) -> Result<()> {
+        let mut rows = rows.peekable();
+        if rows.peek().is_none() {
             return Ok(());
         }
         match self {
-            Self::Sqlite(_) => self.insert_rows(table.insert, rows).await,
+            Self::Sqlite(_) => self.insert(table.insert, rows.collect()).await,
             Self::Postgres(tx) => copy(&mut *tx, table.copy, rows).await,
         }
     }
@@ -51,13 +52,7 @@ impl Tx {
     /// Inserts many rows with few statements. `head` is `INSERT INTO table (columns) VALUES`;
     /// every row has one value for each column.
     pub async fn insert(&mut self, head: &'static str, rows: Vec<Vec<Value>>) -> Result<()> {
-        self.insert_rows(head, rows.into_iter()).await
-    }
-
-    async fn insert_rows<I>(&mut self, head: &'static str, mut rows: I) -> Result<()>
-    where
-        I: ExactSizeIterator<Item = Vec<Value>> + Send,
-    {
+        let mut rows = rows.into_iter();
         // Ends: each round takes at least one row.
         while rows.len() > 0 {
             let chunk = CHUNKS.into_iter().find(|chunk| *chunk <= rows.len()).unwrap_or(1);

@@ -5,14 +5,17 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres, SqlStr, Sqlite, SqlitePool, Transaction};
 
 use crate::error::{Error, Result};
+use crate::sqlite::StepWriter;
 use crate::values::{Cell, Row, Value};
 
 #[derive(Clone)]
 pub(crate) enum Pool {
     /// SQLite takes one writer at a time, so this process has one connection for it.
+    /// Steps of the chain have a connection of their own, which takes its turn with that one.
     Sqlite {
         writer: SqlitePool,
         readers: SqlitePool,
+        steps: StepWriter,
     },
     Postgres {
         writers: PgPool,
@@ -88,8 +91,9 @@ macro_rules! fetch_made {
 impl Pool {
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { writer, readers } => {
+            Self::Sqlite { writer, readers, steps } => {
                 readers.close().await;
+                steps.close();
                 writer.close().await;
             }
             Self::Postgres { writers, readers } => {

@@ -13,20 +13,22 @@ use crate::blocks::{
     escrow_from,
 };
 use crate::bonds::{BONDS, BondState, bond_values};
-use crate::dialect::{Tx, Writer};
+use crate::bulk::Table;
+use crate::dialect::{Pool, Tx, Writer};
 use crate::error::{Error, Result};
 use crate::events::{EVENTS, EventRow, event_values};
 use crate::jobs::{
     JOB_STATES, JobOrder, JobState, LOT_STATES, LOTS, LotRow, LotState, ORDERS, job_order_values,
     job_state_values, lot_row_values, lot_state_values,
 };
+use crate::lock::Role;
 use crate::registry::{
     REGISTRY_EVENTS, REGISTRY_RECEIPTS, RegistryRow, receipt_values, registry_values,
 };
 use crate::roles::{
     DELEGATES, DelegateState, OFFICES, OfficeState, delegate_values, office_values,
 };
-use crate::values::values;
+use crate::values::{Value, values};
 
 /// What one step adds: blocks in ascending order, everything that hangs from them, and the heads
 /// seen meanwhile. `orders` and `lots` are those of the step's events.
@@ -72,26 +74,29 @@ impl ChainWriter {
     /// Writes a step whole or not at all. Its first block must follow the stored tip: be its
     /// child, or lie further up when the blocks between hold no event of ours.
     pub async fn extend(&self, step: &Step) -> Result<()> {
-        check_orders_and_lots(step)?;
+        self.write(step.clone()).await.map(|_| ())
+    }
+
+    /// As `extend`, of a step that is too large to be copied and comes back.
+    pub async fn write(&self, step: Step) -> Result<Step> {
+        check_orders_and_lots(&step)?;
+        check_places(&step)?;
+        if let Pool::Sqlite { writer, steps, .. } = self.pool.pool()? {
+            // The turn of this process: its other writes wait here, not inside SQLite.
+            let turn = writer.acquire().await.map_err(|e| Error::database("a step's turn", e))?;
+            let written = steps.write(step, self.pool.held_by(Role::Indexer)).await;
+            drop(turn);
+            return written;
+        }
         let mut tx = self.pool.write(Writer::Chain).await?;
         let tip = tx.one(SELECT_NEWEST, vec![]).await?.as_ref().map(block_from).transpose()?;
-        check_links(tip.as_ref(), &step.blocks)?;
-        check_places(step)?;
-        tx.load(&BLOCKS, step.blocks.iter().map(block_values)).await?;
-        tx.load(&EVENTS, step.events.iter().map(event_values)).await?;
-        tx.load(&ORDERS, step.orders.iter().map(job_order_values)).await?;
-        tx.load(&LOTS, step.lots.iter().map(lot_row_values)).await?;
-        tx.load(&ACCOUNTS, step.accounts.iter().map(account_values)).await?;
-        tx.load(&JOB_STATES, step.jobs.iter().map(job_state_values)).await?;
-        tx.load(&LOT_STATES, step.lot_states.iter().map(lot_state_values)).await?;
-        tx.load(&DELEGATES, step.delegates.iter().map(delegate_values)).await?;
-        tx.load(&OFFICES, step.offices.iter().map(office_values)).await?;
-        tx.load(&REGISTRY_EVENTS, step.registry.iter().map(registry_values)).await?;
-        let receipts: Vec<_> = step.registry.iter().flat_map(receipt_values).collect();
-        tx.load(&REGISTRY_RECEIPTS, receipts.into_iter()).await?;
-        tx.load(&BONDS, step.bonds.iter().map(bond_values)).await?;
+        check_links(tip.map(|tip| (tip.number, tip.hash)), &step.blocks)?;
+        for (table, rows) in tables(&step) {
+            tx.load(table, rows).await?;
+        }
         write_heads(&mut tx, &step.heads).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(step)
     }
 
     /// Goes back to `fork`, a stored block, from `old_tip`, the stored tip; `at` is the time of
@@ -139,12 +144,42 @@ impl ChainWriter {
     }
 }
 
+/// Rows of one table, in the order of its columns.
+pub(crate) type Rows<'a> = Box<dyn Iterator<Item = Vec<Value>> + Send + 'a>;
+
+fn rows<'a, T: Sync>(of: &'a [T], values: fn(&T) -> Vec<Value>) -> Rows<'a> {
+    Box::new(of.iter().map(values))
+}
+
+/// A step's tables, blocks first: the others refer to them.
+pub(crate) fn tables(step: &Step) -> [(&'static Table, Rows<'_>); 12] {
+    [
+        (&BLOCKS, rows(&step.blocks, block_values)),
+        (&EVENTS, rows(&step.events, event_values)),
+        (&ORDERS, rows(&step.orders, job_order_values)),
+        (&LOTS, rows(&step.lots, lot_row_values)),
+        (&ACCOUNTS, rows(&step.accounts, account_values)),
+        (&JOB_STATES, rows(&step.jobs, job_state_values)),
+        (&LOT_STATES, rows(&step.lot_states, lot_state_values)),
+        (&DELEGATES, rows(&step.delegates, delegate_values)),
+        (&OFFICES, rows(&step.offices, office_values)),
+        (&REGISTRY_EVENTS, rows(&step.registry, registry_values)),
+        (&REGISTRY_RECEIPTS, Box::new(step.registry.iter().flat_map(receipt_values))),
+        (&BONDS, rows(&step.bonds, bond_values)),
+    ]
+}
+
+pub(crate) const UPSERT_HEAD: &str = "INSERT INTO heads (tag, block, hash, seen_at) \
+     VALUES ($1, $2, $3, $4) ON CONFLICT (tag) DO UPDATE SET block = excluded.block, \
+     hash = excluded.hash, seen_at = excluded.seen_at";
+
+pub(crate) fn head_values(head: &Head) -> Vec<Value> {
+    values![head.tag, head.block, head.hash, head.seen_at]
+}
+
 async fn write_heads(tx: &mut Tx, heads: &[Head]) -> Result<()> {
     for head in heads {
-        let sql = "INSERT INTO heads (tag, block, hash, seen_at) VALUES ($1, $2, $3, $4) \
-                   ON CONFLICT (tag) DO UPDATE SET block = excluded.block, \
-                   hash = excluded.hash, seen_at = excluded.seen_at";
-        tx.execute(sql, values![head.tag, head.block, head.hash, head.seen_at]).await?;
+        tx.execute(UPSERT_HEAD, head_values(head)).await?;
     }
     Ok(())
 }
@@ -171,20 +206,21 @@ fn named(registry: Option<Address>) -> String {
 }
 
 /// Each block lies above the one before; where no number is left out, it must be its child.
-fn check_links(tip: Option<&Block>, blocks: &[Block]) -> Result<()> {
+/// `tip`: number and hash of the stored one.
+pub(crate) fn check_links(tip: Option<(u64, B256)>, blocks: &[Block]) -> Result<()> {
     let mut before = tip;
     for block in blocks {
-        if let Some(parent) = before {
-            if block.number <= parent.number {
-                let text = format!("block {} comes after {}", block.number, parent.number);
+        if let Some((number, hash)) = before {
+            if block.number <= number {
+                let text = format!("block {} comes after {number}", block.number);
                 return Err(Error::BrokenStep(text));
             }
-            if block.number == parent.number + 1 && block.parent_hash != parent.hash {
-                let text = format!("block {} is no child of {}", block.number, parent.hash);
+            if block.number == number + 1 && block.parent_hash != hash {
+                let text = format!("block {} is no child of {hash}", block.number);
                 return Err(Error::BrokenStep(text));
             }
         }
-        before = Some(block);
+        before = Some((block.number, block.hash));
     }
     Ok(())
 }

@@ -44,6 +44,7 @@ mod rows;
 pub mod runs;
 pub mod scenes;
 pub mod specs;
+mod sqlite;
 pub mod statement;
 mod terms;
 #[cfg(test)]

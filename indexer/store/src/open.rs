@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 use crate::dialect::Pool;
 use crate::error::{Error, Result};
+use crate::sqlite::StepWriter;
 
 /// How long a statement of SQLite waits for another process's write; ours take milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -93,7 +94,7 @@ impl Pool {
         let many = SqlitePoolOptions::new().max_connections(READERS);
         let many = many.acquire_timeout(ACQUIRE_TIMEOUT);
         let readers = many.connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self::Sqlite { writer, readers })
+        Ok(Self::Sqlite { writer, readers, steps: StepWriter::new(file) })
     }
 
     async fn open_postgres(url: &str, reading: bool) -> Result<Self> {

@@ -71,7 +71,8 @@ impl Writing {
         self.write(kind_of(role)).await.map(|_| ())
     }
 
-    fn held_by(&self, role: Role) -> Option<B256> {
+    /// The name under which this process writes as a role.
+    pub fn held_by(&self, role: Role) -> Option<B256> {
         *self.holder(role).lock().unwrap_or_else(PoisonError::into_inner)
     }
 

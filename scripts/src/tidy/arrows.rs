@@ -12,7 +12,7 @@ struct Arrow {
 
 const ARROWS: &[Arrow] = &[
     Arrow {
-        words: &["sqlx", "object_store"],
+        words: &["sqlx", "rusqlite", "object_store"],
         places: &["indexer/store/"],
         what: "only the store knows databases and object files",
     },
@@ -82,6 +82,7 @@ const IMPURE: &[&str] = &[
     "Instant",
     "reqwest",
     "sqlx",
+    "rusqlite",
     "rand",
     "getrandom",
 ];

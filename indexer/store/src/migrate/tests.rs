@@ -164,7 +164,8 @@ async fn sqlite_is_durable_and_holds_columns_to_their_types() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("store.db").display());
     let store = Store::open(&url, folder.path()).await.unwrap();
-    let Pool::Sqlite { writer, readers } = &store.pool else { panic!("sqlite") };
+    let Pool::Sqlite { writer, readers, steps } = &store.pool else { panic!("sqlite") };
+    let steps = steps.open().unwrap();
     for (pragma, value) in [
         ("PRAGMA journal_mode", "wal"),
         ("PRAGMA synchronous", "2"),
@@ -175,6 +176,13 @@ async fn sqlite_is_durable_and_holds_columns_to_their_types() {
         let number = sqlx::Row::try_get::<i64, _>(&row, 0).map(|n| n.to_string());
         let text = number.or_else(|_| sqlx::Row::try_get::<String, _>(&row, 0)).unwrap();
         assert_eq!(text, value, "{pragma}");
+        let of_steps = steps.query_row(pragma, [], |row| row.get(0));
+        let of_steps = match of_steps.unwrap() {
+            rusqlite::types::Value::Integer(number) => number.to_string(),
+            rusqlite::types::Value::Text(text) => text,
+            other => panic!("{pragma}: {other:?}"),
+        };
+        assert_eq!(of_steps, value, "{pragma} of the connection that writes steps");
     }
     let sql = "INSERT INTO reorgs VALUES ('x', 1, 1, x'', 1, x'')";
     let error = sqlx::query(sql).execute(writer).await.unwrap_err().to_string();
