@@ -1,15 +1,16 @@
 //! Steps into SQLite by a connection of their own, which takes cells as they are: no copies.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use alloy::primitives::B256;
 use rusqlite::ffi;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
-
 use sqlx::error::ErrorKind;
+use tokio::sync::oneshot;
 
 use crate::bulk::Table;
 use crate::error::{Error, Result};
@@ -25,53 +26,94 @@ const SETTINGS: &str =
 const SELECT_HOLDER: &str = "SELECT holder FROM writers WHERE role = $1";
 const SELECT_TIP: &str = "SELECT block, hash FROM blocks ORDER BY block DESC LIMIT 1";
 
-/// The connection, opened by the first step. Cheap to clone.
+/// The connection with its thread, both opened by the first step. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct StepWriter {
     file: PathBuf,
-    connection: Arc<Mutex<Option<Connection>>>,
+    thread: Arc<Mutex<Option<Running>>>,
+}
+
+struct Running {
+    work: mpsc::Sender<Work>,
+    thread: JoinHandle<()>,
+}
+
+/// A step to write, and where it goes back to.
+struct Work {
+    step: Step,
+    /// The name under which this process took over, to be compared in the transaction.
+    holder: Option<B256>,
+    done: oneshot::Sender<Result<Step>>,
 }
 
 impl StepWriter {
     pub fn new(file: PathBuf) -> Self {
-        Self { file, connection: Arc::default() }
+        Self { file, thread: Arc::default() }
     }
 
-    /// Writes a step whole or not at all, and hands it back.
-    /// `holder`: the name under which this process took over, to be compared in the transaction.
+    /// Writes a step whole or not at all, and hands it back. Once begun it runs to its end, also
+    /// when nobody waits for it any more.
     pub async fn write(&self, step: Step, holder: Option<B256>) -> Result<Step> {
-        let own = self.clone();
-        // Once it runs it runs to its end, also when nobody waits for it any more.
-        let written = tokio::task::spawn_blocking(move || {
-            let mut open = own.connection.lock().unwrap_or_else(PoisonError::into_inner);
-            // Taken out: after an error the next step opens a fresh one.
-            let mut connection = match open.take() {
-                Some(connection) => connection,
-                None => own.open()?,
-            };
-            write(&mut connection, &step, holder)?;
-            *open = Some(connection);
-            Ok(step)
-        });
-        match written.await {
-            Ok(done) => done,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        let (done, written) = oneshot::channel();
+        let crashed = || Error::database("a step", sqlx::Error::WorkerCrashed);
+        self.work()?.send(Work { step, holder, done }).map_err(|_| crashed())?;
+        written.await.map_err(|_| crashed())?
+    }
+
+    /// One thread for all steps, as SQLite's own locks and the system's accounts go by thread.
+    fn work(&self) -> Result<mpsc::Sender<Work>> {
+        let mut running = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = running.as_ref().filter(|running| !running.thread.is_finished()) {
+            return Ok(running.work.clone());
+        }
+        let (work, queue) = mpsc::channel();
+        let file = self.file.clone();
+        let named = std::thread::Builder::new().name("steps".into());
+        let thread = named.spawn(move || serve(&file, &queue));
+        let thread = thread.map_err(|_| Error::database("a step", sqlx::Error::WorkerCrashed))?;
+        *running = Some(Running { work: work.clone(), thread });
+        Ok(work)
+    }
+
+    /// Waits for a step under way; the file is closed afterwards.
+    pub fn close(&self) {
+        let running = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Running { work, thread }) = running {
+            drop(work);
+            // A thread that panicked has said so, and has no connection left to close.
+            let _ = thread.join();
         }
     }
 
-    pub fn close(&self) {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-
+    #[cfg(test)]
     pub fn open(&self) -> Result<Connection> {
-        let failed = |e| failed("open", e);
-        // No lock of its own: the mutex around it lets one thread in at a time.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.file, flags).map_err(failed)?;
-        connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-        connection.execute_batch(SETTINGS).map_err(failed)?;
-        Ok(connection)
+        open(&self.file)
     }
+}
+
+/// Until nobody can ask any more. After an error the next step opens a fresh connection.
+fn serve(file: &Path, queue: &mpsc::Receiver<Work>) {
+    let mut kept = None;
+    while let Ok(Work { step, holder, done }) = queue.recv() {
+        let connection = kept.take().map_or_else(|| open(file), Ok);
+        let written = connection.and_then(|mut connection| {
+            write(&mut connection, &step, holder)?;
+            kept = Some(connection);
+            Ok(step)
+        });
+        // Whoever asked may be gone: what is written stays written.
+        let _ = done.send(written);
+    }
+}
+
+fn open(file: &Path) -> Result<Connection> {
+    let failed = |e| failed("open", e);
+    // No lock of its own: one thread uses it.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    connection.execute_batch(SETTINGS).map_err(failed)?;
+    Ok(connection)
 }
 
 fn write(connection: &mut Connection, step: &Step, holder: Option<B256>) -> Result<()> {
