@@ -32,7 +32,9 @@ impl Database {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         match std::env::var(POSTGRES) {
             Ok(server) => {
-                let name = format!("rndr_story_{}_{count}", std::process::id());
+                // The benchmark has this file too, with a count of its own, in the same process.
+                let user = env!("CARGO_CRATE_NAME");
+                let name = format!("rndr_{user}_{}_{count}", std::process::id());
                 on_postgres(&server, format!("CREATE DATABASE {name}")).await;
                 let url = format!("{}/{name}", server.rsplit_once('/').unwrap().0);
                 Self { url, on_server: Some((server, name)) }
