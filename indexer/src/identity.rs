@@ -207,7 +207,7 @@ impl<C: Chain> Asked<'_, C> {
     async fn view<V: SolCall>(&self, question: V) -> Result<V::Return, Error> {
         let answer = match self.chain.call(self.at, question.abi_encode().into(), None).await {
             Ok(answer) => answer,
-            Err(ChainError::Refused { reason, .. }) => {
+            Err(ChainError::Refused { reason, .. }) if !lacks_the_block(&reason) => {
                 return Err(self.refusal(V::SIGNATURE, &reason));
             }
             Err(error) => return Err(error.into()),
@@ -219,6 +219,13 @@ impl<C: Chain> Asked<'_, C> {
         let reason = format!("{function} at {} answers with {reason}", self.at);
         Refusal::NotTheEscrow { escrow: self.escrow, reason }.into()
     }
+}
+
+/// In the middle of a reorg nodes refuse the newest block itself, in words of their own: that is
+/// no answer of the contract, and passes.
+fn lacks_the_block(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    ["block", "header not found", "missing trie node"].iter().any(|word| reason.contains(word))
 }
 
 pub(crate) fn decode<V: SolCall>(answer: &Bytes) -> Result<V::Return, String> {

@@ -228,11 +228,13 @@ impl Site {
     }
 }
 
-/// Process of the server that holds a database: parent of whoever answers.
+/// Process of the server that holds a database, as the server's own file names it.
 async fn server_of(database: &Database) -> Result<u32> {
-    let answers = database.texts("SELECT pg_backend_pid()::text".into()).await;
-    let backend = answers.first().context("the server tells no process")?.parse()?;
-    process::parent(backend).context("the PostgreSQL server is not on this machine")
+    let sql = "SELECT split_part(pg_read_file('postmaster.pid'), chr(10), 1)";
+    let answers = database.texts(sql.into()).await;
+    let server = answers.first().context("the server tells no process")?.trim().parse()?;
+    process::parent(server).context("the PostgreSQL server is not on this machine")?;
+    Ok(server)
 }
 
 /// An account as it stands in a path.

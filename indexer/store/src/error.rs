@@ -234,8 +234,8 @@ fn transient(error: &sqlx::Error) -> bool {
     if let sqlx::Error::Database(error) = error {
         return error.code().is_some_and(|code| transient_code(&code));
     }
-    // sqlx's enum is open: whatever it adds stops the process until someone has looked. A BEGIN fails
-    // on a connection whose last user was dropped in the middle of one; the next one goes through.
+    // sqlx's enum is open: whatever it adds stops the process until someone has looked. A BEGIN
+    // fails on a connection whose last user was dropped in the middle of one.
     matches!(
         error,
         sqlx::Error::Io(_)

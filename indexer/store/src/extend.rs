@@ -88,6 +88,19 @@ impl ChainWriter {
             drop(turn);
             return written;
         }
+        // In a task of its own: a COPY that is dropped half way leaves sqlx one answer behind on
+        // its connection, and whoever has it next reads what was meant for another.
+        let own = self.clone();
+        match tokio::spawn(async move { own.copy(step).await }).await {
+            Ok(written) => written,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panicked) => std::panic::resume_unwind(panicked),
+                Err(_) => Err(Error::database("a step", sqlx::Error::WorkerCrashed)),
+            },
+        }
+    }
+
+    async fn copy(self, step: Step) -> Result<Step> {
         let mut tx = self.pool.write(Writer::Chain).await?;
         let tip = tx.one(SELECT_NEWEST, vec![]).await?.as_ref().map(block_from).transpose()?;
         check_links(tip.map(|tip| (tip.number, tip.hash)), &step.blocks)?;
