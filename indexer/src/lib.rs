@@ -247,7 +247,7 @@ impl<'a, C: Chain> Follower<'a, C> {
             Next::Rewind => self.rewind(tip, view.mark).await,
             Next::Wait(wait) => {
                 if wait == Wait::AtHead && !heads.is_empty() {
-                    self.store.chain_writer().set_heads(&heads).await?;
+                    writer.set_heads(&heads).await?;
                 }
                 Ok(self.wait(wait))
             }

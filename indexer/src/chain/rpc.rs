@@ -22,7 +22,7 @@ pub use proofs::Proof;
 use super::answers;
 use super::servers::{Problem, Servers};
 use super::{Answer, BlockLogs, Chain, ChainError, ChainLog, Header};
-use crate::verify::{self, Disproof};
+use crate::verify;
 
 /// Headers asked for in one batch, at most; a node that takes fewer halves it.
 const BATCH: usize = 50;
@@ -114,9 +114,9 @@ impl Rpc {
         Ok(Some(said))
     }
 
-    async fn batch(&self, from: u64, to: u64) -> Answer<Vec<Option<Header>>> {
+    async fn batch(&self, call: &'static str, from: u64, to: u64) -> Answer<Vec<Option<Header>>> {
         let question = |node| async { headers(node, from, to, self.prove).await };
-        self.servers.ask("headers of blocks", question).await
+        self.servers.ask(call, question).await
     }
 
     async fn proven(&self, of: &[Address], header: &Header) -> Answer<BlockLogs> {
@@ -154,16 +154,29 @@ async fn block(node: RootProvider, which: &str, prove: bool) -> Result<Option<He
     Ok(found.map(|json| answers::header(&json, prove)).transpose()?)
 }
 
-/// The blocks of these numbers, those that the node has, in one batch.
+/// The blocks of these numbers, those that the node has, each the child of the one before.
 async fn headers(
     node: RootProvider,
     from: u64,
     to: u64,
     prove: bool,
 ) -> Result<Vec<Option<Header>>, Problem> {
-    if from == to {
-        return Ok(vec![block(node, &format!("{from:#x}"), prove).await?]);
-    }
+    let headers = match from == to {
+        true => vec![block(node, &format!("{from:#x}"), prove).await?],
+        false => batch(node, from, to, prove).await?,
+    };
+    let there: Vec<Header> = headers.iter().map_while(Clone::clone).collect();
+    verify::linked(from, &there).map_err(Problem::Disproved)?;
+    Ok(headers)
+}
+
+/// As `headers`, in one request and not looked at.
+async fn batch(
+    node: RootProvider,
+    from: u64,
+    to: u64,
+    prove: bool,
+) -> Result<Vec<Option<Header>>, Problem> {
     let mut batch = BatchRequest::new(node.client());
     let mut answers = Vec::new();
     for number in from..=to {
@@ -175,10 +188,6 @@ async fn headers(
     for answer in answers {
         let json: Option<Box<RawValue>> = answer.await?;
         headers.push(json.map(|json| answers::header(&json, prove)).transpose()?);
-    }
-    let there: Vec<Header> = headers.iter().map_while(Clone::clone).collect();
-    if prove {
-        verify::linked(from, &there).map_err(Problem::Disproved)?;
     }
     Ok(headers)
 }
@@ -224,15 +233,8 @@ impl Chain for Rpc {
     }
 
     async fn header(&self, number: u64) -> Answer<Option<Header>> {
-        let found = self.block("a block by number", &format!("{number:#x}")).await?;
-        match found {
-            Some(header) if header.number != number => Err(ChainError::Disproved {
-                server: self.servers.name(self.servers.current()).to_owned(),
-                call: "a block by number",
-                disproof: Disproof::OtherBlock { asked: number, found: header.number },
-            }),
-            found => Ok(found),
-        }
+        let found = self.batch("a block by number", number, number).await?;
+        Ok(found.into_iter().flatten().next())
     }
 
     async fn headers(&self, from: u64, to: u64) -> Answer<Option<Vec<Header>>> {
@@ -240,7 +242,7 @@ impl Chain for Rpc {
         let step = u64::try_from(size).unwrap_or(1);
         let starts = (from..=to).step_by(size);
         let asked = futures::stream::iter(starts)
-            .map(|start| self.batch(start, to.min(start + step - 1)))
+            .map(|start| self.batch("headers of blocks", start, to.min(start + step - 1)))
             .buffered(BATCHES_AT_ONCE);
         let batches: Vec<Vec<Option<Header>>> = match asked.try_collect().await {
             Ok(batches) => batches,

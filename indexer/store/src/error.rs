@@ -234,15 +234,8 @@ fn transient(error: &sqlx::Error) -> bool {
     if let sqlx::Error::Database(error) = error {
         return error.code().is_some_and(|code| transient_code(&code));
     }
-    // sqlx's enum is open: whatever it adds stops the process until someone has looked. A BEGIN
-    // fails on a connection whose last user was dropped in the middle of one.
-    matches!(
-        error,
-        sqlx::Error::Io(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::BeginFailed
-    )
+    // sqlx's enum is open: whatever it adds stops the process until someone has looked.
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed)
 }
 
 /// SQLite's codes are numbers whose low byte says busy (5) or locked (6). Those of Postgres have

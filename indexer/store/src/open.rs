@@ -4,9 +4,9 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, Executor, PgConnection};
 
 use crate::dialect::Pool;
 use crate::error::{Error, Result};
@@ -106,21 +106,10 @@ impl Pool {
         ]);
         let pool =
             |size| PgPoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT);
-        let writers = pool(PG_WRITERS).after_release(|connection, _| Box::pin(usable(connection)));
-        let writers = writers.connect_with(options.clone()).await.map_err(failed)?;
+        let writers = pool(PG_WRITERS).connect_with(options.clone()).await.map_err(failed)?;
         let readers = pool(READERS).connect_lazy_with(options);
         Ok(Self::Postgres { writers, readers })
     }
-}
-
-/// Whether the next one can begin on this connection. Whoever is dropped in the middle of a write
-/// can leave a failed transaction behind, in which a BEGIN does nothing.
-async fn usable(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let answer = connection.execute("SELECT 1").await;
-    if let Err(error) = &answer {
-        tracing::debug!(%error, "a connection that was left in the middle of something is closed");
-    }
-    Ok(answer.is_ok())
 }
 
 /// Where a Postgres URL leads, without the user, password and options in it.
